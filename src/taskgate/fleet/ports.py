@@ -1,0 +1,40 @@
+"""What the fleet needs from a store: workers that were ever seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """A worker's durable record; written at hello, bye and loss, never per heartbeat."""
+
+    worker_id: str
+    site_id: str
+    kind: str = "worker"
+    transport: str = ""
+    tasks: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    slots: int = 1
+    key_id: str = ""
+    first_seen_at: float
+    last_seen_at: float
+    gone_at: float | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Roster(Protocol):
+    """Workers by (site, id)."""
+
+    async def save(self, record: WorkerRecord) -> None:
+        """Insert or replace; `first_seen_at` of an earlier record is kept."""
+        ...
+
+    async def find(self, worker_id: str) -> WorkerRecord | None: ...
+
+    async def all(self, site_id: str | None = None) -> list[WorkerRecord]: ...
+
+    async def gone(self, worker_id: str, at: float) -> None: ...
+
+    async def remove(self, worker_id: str) -> bool: ...

@@ -1,0 +1,41 @@
+"""What identity needs from a store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """An API key as stored: the SHA-256 of its secret, never the secret. Moments are epoch seconds."""
+
+    id: str
+    name: str
+    kind: str
+    secret_sha256: bytes
+    last4: str
+    scopes: frozenset[str]
+    site_id: str
+    user_id: str = ""
+    app_id: str = ""
+    created_at: float
+    expires_at: float | None = None
+    revoked_at: float | None = None
+    rotated_from: str = ""
+
+
+class KeyRing(Protocol):
+    """API keys by their public id."""
+
+    async def save(self, record: KeyRecord) -> None: ...
+
+    async def find(self, key_id: str) -> KeyRecord | None: ...
+
+    async def all(self) -> list[KeyRecord]:
+        """Every key, revoked ones too, oldest first."""
+        ...
+
+    async def revoke(self, key_id: str, at: float) -> bool:
+        """True when the key existed and was not revoked yet."""
+        ...

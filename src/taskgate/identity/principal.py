@@ -1,0 +1,60 @@
+"""A principal: kind, scopes and tenant, always from a verified credential.
+
+Tenant ids come only from here: names in a body, a header or a message never change them, except for a
+principal with `tenant:assert`, which may speak for any site, one request at a time. `admin` implies every
+other scope. A worker key serves its own site alone unless it has `serve:*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from taskgate.errors import Forbidden
+
+Scope = Literal[
+    "admin",
+    "submit",
+    "read",
+    "worker",
+    "register",
+    "tasks:write",
+    "capabilities:write",
+    "packages:write",
+    "tools:execute",
+    "tenant:assert",
+    "serve:*",
+    "metrics",
+]
+SCOPES: frozenset[str] = frozenset(Scope.__args__)  # type: ignore[attr-defined]
+Kind = Literal["user", "service", "worker", "agent", "tool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling. `id` names the credential (an API key's public part), never a secret."""
+
+    id: str
+    name: str
+    kind: Kind = "user"
+    scopes: frozenset[str] = frozenset()
+    site_id: str = "default"
+    user_id: str = ""
+    app_id: str = ""
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Raise Forbidden unless the principal has the scope."""
+        if not self.may(scope):
+            raise Forbidden(f"this needs the scope {scope}", extra={"scope": scope})
+
+    def serves(self, site_id: str) -> bool:
+        """Whether a worker with this credential may take that site's runs."""
+        return self.may("serve:*") or site_id == self.site_id
+
+    def speaking_for(self, *, site_id: str, user_id: str = "", app_id: str = "") -> Principal:
+        """The same principal for an asserted tenant; Forbidden without `tenant:assert`."""
+        self.require("tenant:assert")
+        return replace(self, site_id=site_id, user_id=user_id, app_id=app_id)

@@ -1,0 +1,1 @@
+"""Journals: append-only, numbered entries about one subject, readable live and later."""

@@ -1,0 +1,260 @@
+"""What runs need from a store, as a handful of atomic verbs.
+
+All verbs are batched and every item gets its own verdict, in the order of the items. A verb returns after
+its commit is durable. Ledger verbs take no time: an adapter is given a clock when it is built.
+The ledger holds no policy: `lifecycle.advance` decides a move, `apply` performs it by compare-and-set.
+A cancelled caller does not withdraw its items. Failures: `Unavailable` (wait), `StoreError` (operator).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from taskgate.runs.run import Outcome, Run, RunError, Status
+from taskgate.runs.task import QueueKey, TaskDefinition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A lease to be given: to whom, under which token, for how long (an offer's few seconds)."""
+
+    holder: str
+    token: str
+    duration_s: float
+    target: str = "workers"
+
+
+class AddVerdict(StrEnum):
+    ADDED = "added"
+    REPLAYED = "replayed"  # same key, same body: `run` is the earlier one
+    KEY_REUSED = "key_reused"  # same key, other body: `run` is the earlier one
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Verdict on one new run. `run` is as stored: with its first lease when a grant came along."""
+
+    verdict: AddVerdict
+    run: Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Ask for a lease on a queued run."""
+
+    run_id: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """Extend a lease by `duration_s` from now; the first one accepts it: `tries` + 1, `started_at` filled."""
+
+    run_id: str
+    attempt: int
+    token: str
+    duration_s: float
+    started_at: float | None = None
+
+
+class Renewed(StrEnum):
+    HELD = "held"
+    LOST = "lost"  # another lease, an expired one given on, or an unknown run
+    STOP = "stop"  # the run has ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How the current attempt ended. `response` only where it differs from the run's output."""
+
+    outcome: Outcome
+    ended_at: float
+    started_at: float | None = None
+    error: RunError | None = None
+    response: bytes | None = None
+    moved_on_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A decided change of one run, applied only if the run still is where the decision saw it.
+
+    Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, when `token`
+    is given, the live lease has that token. A lease whose time has passed but that nobody took yet still
+    counts as live. Every field is the new value; `end` closes the current attempt; the lease is dropped
+    (a move never keeps one: staying under lease is `renew`).
+    """
+
+    run_id: str
+    from_statuses: frozenset[Status]
+    attempt: int
+    token: str | None = None
+    status: Status
+    chain_position: int
+    tries: int
+    lost_count: int
+    unstarted_count: int
+    queue: QueueKey
+    due_at: float | None = None
+    start_by_at: float | None = None
+    advance_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    output: bytes | None = None
+    error: RunError | None = None
+    result_digest: str = ""
+    end: AttemptEnd | None = None
+
+
+class Applied(StrEnum):
+    APPLIED = "applied"
+    REPLAYED = "replayed"  # this very result (attempt and digest) is already the run's end
+    STALE = "stale"  # the guard did not hold: nothing changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedRef:
+    """What a ready queue knows about a queued run."""
+
+    run_id: str
+    queue: QueueKey
+    site_id: str
+    priority: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Newest first. `site_id` is required; `user_id` narrows a key bound to a user; `cursor` is the last id seen."""
+
+    site_id: str
+    user_id: str = ""
+    task: str = ""
+    status: Status | None = None
+    label: tuple[str, str] | None = None
+    dead: bool = False  # only failed runs that nobody retried
+    limit: int = 50
+    cursor: str = ""
+
+
+class RunLedger(Protocol):
+    """The truth about runs."""
+
+    async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]: ...
+
+    async def claim(self, claims: Sequence[Claim]) -> list[Run | None]:
+        """The leased run with its new attempt, or None for a run that is not queued any more."""
+        ...
+
+    async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]: ...
+
+    async def apply(self, moves: Sequence[Move]) -> list[Applied]: ...
+
+    async def expired(self, limit: int) -> list[Run]:
+        """Running runs whose lease has passed, oldest first."""
+        ...
+
+    async def due(self, limit: int) -> list[Run]:
+        """Open runs with a timer that has passed: `due_at`, `start_by_at`, `advance_at`, `deadline_at`."""
+        ...
+
+    async def queued(self, after: str, limit: int) -> list[QueuedRef]:
+        """Queued runs by id, for rebuilding the ready queue page by page."""
+        ...
+
+
+class RunBook(Protocol):
+    """Reading runs, never older than the last committed write of this process."""
+
+    async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
+        """Whole runs with all attempts, in order; None for an unknown id. Tenancy is the caller's to check."""
+        ...
+
+    async def find(self, wanted: RunFilter) -> list[Run]:
+        """Runs without their earlier attempts, newest first."""
+        ...
+
+    async def count(self, site_id: str) -> dict[Status, int]: ...
+
+    async def mark_stopped(self, run_id: str, attempt: int) -> None:
+        """The holder of a cancelled run confirmed that nothing of it runs: fill `stopped_at`."""
+        ...
+
+    async def purge(self, ended_before: float, limit: int) -> list[str]:
+        """Delete ended runs and forget idempotency keys older than that moment; returns the deleted ids."""
+        ...
+
+
+
+class ReadyQueue(Protocol):
+    """An index of queued runs that may be thrown away: a take is destructive and owns nothing."""
+
+    async def offer(self, refs: Sequence[QueuedRef]) -> None: ...
+
+    async def take(self, queues: Sequence[QueueKey], limit: int, *, site_id: str | None = None) -> list[QueuedRef]:
+        """Up to `limit` runs of these queues, at once (never waits). Bands of priority are served 1 : 4 : 16,
+        tenants of a band in turn, then first in first out. `site_id` restricts to one tenant."""
+        ...
+
+    async def withdraw(self, run_id: str) -> None: ...
+
+    async def depth(self) -> dict[QueueKey, int]: ...
+
+    def listen(self) -> ReadySignal:
+        """Tells which queues got new runs, so that waiting holders can take."""
+        ...
+
+
+class ReadySignal(Protocol):
+    """A subscription to a ready queue's news; one consumer each."""
+
+    async def changed(self) -> set[QueueKey]:
+        """Waits for news and returns every queue that got runs since the last call."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Catalogue(Protocol):
+    """Task definitions. Saving is idempotent; the newest saved of one (site, name, version) is current."""
+
+    async def save(self, definitions: Sequence[TaskDefinition]) -> None: ...
+
+    async def load(self) -> list[TaskDefinition]:
+        """The current definitions of all sites."""
+        ...
+
+    async def find(self, digest: str) -> TaskDefinition | None:
+        """Any definition ever saved, by its digest."""
+        ...
+
+    async def remove(self, site_id: str, name: str, version: str) -> bool: ...
+
+
+class Signals(Protocol):
+    """News between gateways. In one process it reaches this process's own subscribers."""
+
+    async def publish(self, topic: str, payload: bytes) -> None: ...
+
+    def subscribe(self, topic: str) -> Subscription: ...
+
+
+class Subscription(Protocol):
+    """Messages of one topic from the moment of subscribing, in order."""
+
+    async def next(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Leadership(Protocol):
+    """One leader per duty. The epoch grows with every change of leader."""
+
+    async def campaign(self, duty: str, holder: str, duration_s: float) -> int | None:
+        """Become or stay leader for `duration_s`: the epoch, or None while somebody else leads."""
+        ...
+
+    async def resign(self, duty: str, holder: str) -> None: ...

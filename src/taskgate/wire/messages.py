@@ -1,0 +1,276 @@
+"""The messages of the worker link, as values.
+
+One class per message; `type` is its tag in JSON. Several messages travel in one frame (a JSON array, a
+protobuf envelope). Payloads (`payload`, `result`) are raw JSON bytes that the gateway never parses on the way.
+Every message that writes about a run carries its receipt: (run_id, attempt, lease_token).
+`tracking_id` is the run id under the name that simple clients know.
+Unknown fields are ignored (a newer peer may send more); an unknown `type` is a protocol error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+PROTOCOL_VERSION = 1
+EMPTY = msgspec.Raw(b"null")
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """Parent of every message."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Proof of holding a run: `attempt` is its fence, `lease_token` the secret of this very lease."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+
+
+class TaskOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker says it can do; schemas are JSON Schema objects."""
+
+    name: str
+    version: str = ""
+    description: str = ""
+    input_schema: msgspec.Raw | None = None
+    output_schema: msgspec.Raw | None = None
+    examples: list[Any] = []
+    timeout_s: float | None = None
+    retries: int | None = None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How busy the worker's machine is: fractions of 0..1, counts of runs."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    running: int = 0
+    waiting: int = 0
+
+
+# ---------------------------------------------------------------- worker → gateway
+
+
+class Hello(Message, frozen=True, kw_only=True, tag="hello"):
+    """First message of a worker. Empty `versions` means a simple client (INTERFACES section 3)."""
+
+    worker_id: str
+    instance: str = ""
+    versions: list[int] = []
+    tasks: list[TaskOffer] = []
+    capabilities: list[str] = []
+    labels: dict[str, str] = {}
+    slots: int = 1
+    metadata: dict[str, Any] = {}
+    held: list[Receipt] = []
+    draining: bool = False
+
+
+class Ready(Message, frozen=True, kw_only=True, tag="ready"):
+    """`credit` is the total number of offers that may have been sent since hello; it never shrinks."""
+
+    credit: int
+
+
+class Accept(Message, frozen=True, kw_only=True, tag="accept"):
+    """The run has really started; this is the first renewal of its lease and counts as a try."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+
+
+class Refuse(Message, frozen=True, kw_only=True, tag="refuse"):
+    """The worker does not take the offer: `busy` (not counted), `unknown_task`, `draining`, `schema`."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+    reason: str = "busy"
+    detail: str = ""
+
+
+class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
+    """Proof of life; `held` are the leases that the worker wants renewed."""
+
+    nonce: str = ""
+    held: list[Receipt] = []
+    load: Load | None = None
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a stream; `seq` counts from 1 per (run, attempt, stream) and only drops repeats."""
+
+    seq: int
+    text: str
+    at: float = 0.0
+    level: str = "info"
+
+
+class Log(Message, frozen=True, kw_only=True, tag="log"):
+    """Log entries of one stream (`stdout`, `stderr`, `log`) of one attempt, in order."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+    stream: str = "log"
+    lines: list[LogLine] = []
+
+
+class Progress(Message, frozen=True, kw_only=True, tag="progress"):
+    """`fraction` of 0..1 done, with a word about it; `seq` counts from 1 per attempt."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+    seq: int
+    fraction: float
+    text: str = ""
+    at: float = 0.0
+
+
+class TaskResult(Message, frozen=True, kw_only=True, tag="task_result"):
+    """The end of an attempt, kept by the worker until acknowledged.
+
+    Simple clients name the run by `tracking_id` alone; then the gateway finds the receipt itself.
+    `error_class`: `task` (the task raised), `timeout`, `memory`, `crash`, `lost`, `cancelled`, `invalid`.
+    """
+
+    run_id: str = ""
+    tracking_id: str = ""
+    attempt: int = 0
+    lease_token: str = ""
+    status: Literal["ok", "error"] = "ok"
+    result: msgspec.Raw = EMPTY
+    error: Any = None
+    error_code: str = ""
+    error_class: str = ""
+    retryable: bool | None = None
+    retry_at: float | None = None
+    log_count: int = 0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+
+class Stopped(Message, frozen=True, kw_only=True, tag="stopped"):
+    """A cancelled or lost run has left the worker: nothing of it runs any more."""
+
+    run_id: str
+    attempt: int
+    lease_token: str
+
+
+class Credential(Message, frozen=True, kw_only=True, tag="credential"):
+    """A fresh token, sent before the old one expires."""
+
+    token: str
+
+
+class Bye(Message, frozen=True, kw_only=True, tag="bye"):
+    """The worker leaves for good: its leases end at once. `drained` says that none were left."""
+
+    reason: str = ""
+    drained: bool = False
+
+
+# ---------------------------------------------------------------- gateway → worker
+
+
+class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
+    """Answer to hello. `refused` names tasks that this worker may not offer, each with its reason code."""
+
+    worker_id: str
+    version: int = PROTOCOL_VERSION
+    heartbeat_s: float = 10.0
+    dead_after_s: float = 30.0
+    lease_s: float = 30.0
+    offer_s: float = 5.0
+    max_frame_bytes: int = 1 << 20
+    max_output_bytes: int = 768 << 10
+    refused: dict[str, str] = {}
+    lost: list[Receipt] = []
+
+
+class Task(Message, frozen=True, kw_only=True, tag="task"):
+    """One offer: a lease of `offer_s` that `accept` renews. `payload` is the run's input."""
+
+    run_id: str
+    tracking_id: str
+    attempt: int
+    lease_token: str
+    capability: str
+    payload: msgspec.Raw
+    version: str = ""
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+    offer_s: float = 5.0
+    tries: int = 0
+    labels: dict[str, str] = {}
+    tenant: dict[str, str] = {}
+    traceparent: str = ""
+
+
+class HeartbeatAck(Message, frozen=True, kw_only=True, tag="heartbeat_ack"):
+    """Echo of the nonce. `renewed` were renewed and committed; `stop` are lost or cancelled."""
+
+    nonce: str = ""
+    renewed: list[Receipt] = []
+    stop: list[Receipt] = []
+
+
+class LogAck(Message, frozen=True, kw_only=True, tag="log_ack"):
+    """Entries of (run, attempt, stream) up to and including `seq` are durable."""
+
+    run_id: str
+    attempt: int
+    stream: str
+    seq: int
+
+
+class Ack(Message, frozen=True, kw_only=True, tag="ack"):
+    """The result is settled: `applied`, `replayed` (sent before) or `stale` (never counted). Forget it."""
+
+    run_id: str
+    attempt: int
+    verdict: str = "applied"
+    code: str = ""
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
+    """Stop this attempt and answer `stopped`. `reason`: `cancelled`, `lost`, `timeout`."""
+
+    run_id: str
+    attempt: int
+    reason: str = "cancelled"
+
+
+class Config(Message, frozen=True, kw_only=True, tag="config"):
+    """New intervals for the living link."""
+
+    heartbeat_s: float = 10.0
+    dead_after_s: float = 30.0
+
+
+class Drain(Message, frozen=True, kw_only=True, tag="drain"):
+    """Take nothing new, finish what runs. `reconnect` asks the worker to come back (a restarting gateway)."""
+
+    reason: str = ""
+    reconnect: bool = False
+    delay_s: float = 0.0
+
+
+class Failure(Message, frozen=True, kw_only=True, tag="error"):
+    """Something the other side said was refused; the link closes if it broke the protocol."""
+
+    code: str
+    detail: str = ""
+    run_id: str = ""
+
+
+WorkerMessage = (
+    Hello | Ready | Accept | Refuse | Heartbeat | Log | Progress | TaskResult | Stopped | Credential | Bye
+)
+GatewayMessage = Welcome | Task | HeartbeatAck | LogAck | Ack | Cancel | Config | Drain | Failure
