@@ -188,7 +188,6 @@ class RunBook(Protocol):
         ...
 
 
-
 class ReadyQueue(Protocol):
     """An index of queued runs that may be thrown away: a take is destructive and owns nothing."""
 
