@@ -22,11 +22,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Proof of holding a run: `attempt` is its fence, `lease_token` the secret of this very lease."""
+    """Proof of holding a run: `attempt` is its fence, `lease_token` the secret of this very lease.
+
+    `left_s` only in `heartbeat_ack.renewed`: seconds that the committed lease still has when the gateway
+    writes the answer. Absent there means: extended for the whole `lease_s` after this heartbeat arrived.
+    """
 
     run_id: str
     attempt: int
     lease_token: str
+    left_s: float | None = None
 
 
 class TaskOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,11 +99,12 @@ class Refuse(Message, frozen=True, kw_only=True, tag="refuse"):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
-    """Proof of life; `held` are the leases that the worker wants renewed."""
+    """Proof of life; `held` are the leases that the worker wants renewed. A simple client may repeat its id."""
 
     nonce: str = ""
     held: list[Receipt] = []
     load: Load | None = None
+    worker_id: str = ""
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,6 +159,7 @@ class TaskResult(Message, frozen=True, kw_only=True, tag="task_result"):
     log_count: int = 0
     started_at: float = 0.0
     ended_at: float = 0.0
+    worker_id: str = ""
 
 
 class Stopped(Message, frozen=True, kw_only=True, tag="stopped"):
@@ -214,7 +221,7 @@ class Task(Message, frozen=True, kw_only=True, tag="task"):
 
 
 class HeartbeatAck(Message, frozen=True, kw_only=True, tag="heartbeat_ack"):
-    """Echo of the nonce. `renewed` were renewed and committed; `stop` are lost or cancelled."""
+    """Echo of the nonce: at once, and again with `renewed` (after their commit) and `stop` (lost or cancelled)."""
 
     nonce: str = ""
     renewed: list[Receipt] = []
@@ -222,7 +229,7 @@ class HeartbeatAck(Message, frozen=True, kw_only=True, tag="heartbeat_ack"):
 
 
 class LogAck(Message, frozen=True, kw_only=True, tag="log_ack"):
-    """Entries of (run, attempt, stream) up to and including `seq` are durable."""
+    """Entries of (run, attempt, stream) up to and including `seq` are durable; stream `progress` for progress."""
 
     run_id: str
     attempt: int
@@ -255,7 +262,10 @@ class Config(Message, frozen=True, kw_only=True, tag="config"):
 
 
 class Drain(Message, frozen=True, kw_only=True, tag="drain"):
-    """Take nothing new, finish what runs. `reconnect` asks the worker to come back (a restarting gateway)."""
+    """From the gateway: take nothing new, finish what runs; `reconnect` asks to come back (a restarting gateway).
+
+    From the worker: it takes nothing new until it leaves; offers already under way come back refused.
+    """
 
     reason: str = ""
     reconnect: bool = False
