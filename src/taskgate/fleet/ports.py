@@ -1,4 +1,7 @@
-"""What the fleet needs from a store: workers that were ever seen."""
+"""What the fleet needs from a store: workers that were ever seen.
+
+Who is connected now lives in memory; an idle heartbeat never reaches a store.
+"""
 
 from __future__ import annotations
 

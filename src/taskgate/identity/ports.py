@@ -1,4 +1,7 @@
-"""What identity needs from a store."""
+"""What identity needs from a store.
+
+Keys are looked up by a public id; a secret itself never reaches a store.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What journals need from a store."""
+"""What journals need from a store.
+
+The store alone gives out numbers, one sequence per subject; it never changes or reorders what it has given.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class Journal(Protocol):
         a gap in `source_seq` cuts the batch before the gap (the sender sends again from there)."""
         ...
 
-    async def read(self, subject: str, after: int, limit: int) -> list[Entry]:
+    async def read(self, subject: str, after: int, *, limit: int) -> list[Entry]:
         """Entries with `seq` > after, in order, at most `limit`."""
         ...
 

@@ -230,7 +230,7 @@ class Catalogue(Protocol):
         """Any definition ever saved, by its digest."""
         ...
 
-    async def remove(self, site_id: str, name: str, version: str) -> bool: ...
+    async def remove(self, site_id: str, name: str, *, version: str) -> bool: ...
 
 
 class Signals(Protocol):
@@ -252,7 +252,7 @@ class Subscription(Protocol):
 class Leadership(Protocol):
     """One leader per duty. The epoch grows with every change of leader."""
 
-    async def campaign(self, duty: str, holder: str, duration_s: float) -> int | None:
+    async def campaign(self, duty: str, holder: str, *, duration_s: float) -> int | None:
         """Become or stay leader for `duration_s`: the epoch, or None while somebody else leads."""
         ...
 
