@@ -1,0 +1,96 @@
+"""The tree itself and the rules that look at more than one of its fields.
+
+Each room owns its section; this file puts them together and refuses what could not work (a lease shorter
+than two heartbeats) or would not be safe (no authentication on an address that others can reach).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
+from taskgate.errors import InvalidInput
+from taskgate.identity.settings import AuthSettings
+from taskgate.runs.settings import RunSettings
+from taskgate.secret import masked
+from taskgate.stores.settings import DatabaseSettings
+from taskgate.telemetry.settings import LogSettings
+
+FRAME_OVERHEAD_BYTES = 64 << 10
+SCHEMES = ("sqlite", "memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a gateway is told.
+
+    data_dir: folder of the databases, the first keys and `gateway.json`, made with mode 0700. Default .taskgate.
+    """
+
+    data_dir: str = ".taskgate"
+    http: HttpSettings = field(default_factory=HttpSettings)
+    grpc: GrpcSettings = field(default_factory=GrpcSettings)
+    link: LinkSettings = field(default_factory=LinkSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    runs: RunSettings = field(default_factory=RunSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def data_path(self) -> Path:
+        """The data directory as a path."""
+        return Path(self.data_dir)
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is, with the default filled in: `memory:` or `sqlite:FOLDER`."""
+        return f"sqlite:{self.data_dir}" if self.database.url == "sqlite:" else str(self.database.url)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check(settings: Settings) -> None:
+    """Raise InvalidInput when the tree cannot stand: all broken rules, the first one's field in `extra["path"]`."""
+    found = list(_conflicts(settings))
+    if found:
+        detail = "; ".join(f"{path}: {why}" for path, why in found)
+        raise InvalidInput(detail, code="SETTINGS_INVALID", extra={"path": found[0][0]})
+
+
+def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
+    runs, link = settings.runs, settings.link
+    for path, seconds in (("link.dead_after_s", link.dead_after_s), ("runs.lease_s", runs.lease_s)):
+        if seconds < 2 * runs.heartbeat_s:
+            yield path, f"must be at least two heartbeats ({2 * runs.heartbeat_s:g} s)"
+    if settings.http.max_body_bytes < runs.max_input_bytes:
+        yield "http.max_body_bytes", "must not be smaller than runs.max_input_bytes"
+    needed = max(runs.max_input_bytes, runs.max_output_bytes) + FRAME_OVERHEAD_BYTES
+    if link.max_frame_bytes < needed:
+        yield "link.max_frame_bytes", f"must be at least {needed}, to carry the largest input or output"
+    scheme, colon, _ = settings.database_url.partition(":")
+    if not colon or scheme not in SCHEMES:
+        yield "database.url", f"{masked(settings.database_url)!r} names no known engine ({', '.join(SCHEMES)})"
+    if settings.grpc.enabled and settings.grpc.port == settings.http.port != 0:
+        yield "grpc.port", "is the port of HTTP as well"
+    if not settings.data_dir:
+        yield "data_dir", "must not be empty"
+    if not settings.auth.enabled:
+        yield from _open_doors(settings)
+
+
+def _open_doors(settings: Settings) -> Iterator[tuple[str, str]]:
+    hosts = {"http.host": settings.http.host}
+    if settings.grpc.enabled:
+        hosts["grpc.host"] = settings.grpc.host
+    for path, host in hosts.items():
+        if not is_loopback(host):
+            yield "auth.enabled", f"may only be off while {path} is a loopback address, and it is {host!r}"

@@ -1,0 +1,53 @@
+"""Settings of the doors: where they listen, how large a request may be, how long silence is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Bytes = Annotated[int, Meta(ge=1024)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """The door for HTTP and WebSocket, one port for both.
+
+    host: address to listen on. Default 127.0.0.1. Containers need 0.0.0.0; then `auth.enabled` must be on.
+    port: TCP port. Default 30090. 0 takes any free one and writes it to `gateway.json`.
+    max_body_bytes: largest body of one request, a batch being one. Default 16777216 (16 MiB). Above it 413 TOO_LARGE.
+    cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 30090
+    max_body_bytes: Bytes = 16 << 20
+    cors_origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrpcSettings:
+    """The door for workers over gRPC.
+
+    enabled: whether this door is opened at all. Default true.
+    host: address to listen on. Default 127.0.0.1.
+    port: TCP port. Default 50051. 0 takes any free one and writes it to `gateway.json`.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 50051
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """The conversation with workers, over either door.
+
+    dead_after_s: seconds of silence after which a connection is closed; its leases run on. Default 30.
+    max_frame_bytes: largest message. Default 1048576 (1 MiB). It must hold the largest input or output and 64 KiB.
+    """
+
+    dead_after_s: Annotated[float, Meta(gt=0)] = 30.0
+    max_frame_bytes: Bytes = 1 << 20
