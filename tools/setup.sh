@@ -26,6 +26,11 @@ if [ "$("$uv" --version 2>/dev/null | cut -d' ' -f2)" != "$UV_VERSION" ]; then
     .venv-bootstrap/bin/python -m pip install --quiet --disable-pip-version-check "uv==$UV_VERSION"
 fi
 
+# uv trusts only the authorities it was built with; a company's own ones stand in the system's store.
+if [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ "$(uname)" = Darwin ]; then
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+fi
+
 echo "setup: .venv from uv.lock"
 unset VIRTUAL_ENV || true
 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv \
