@@ -184,7 +184,11 @@ class RunBook(Protocol):
         ...
 
     async def purge(self, ended_before: float, limit: int) -> list[str]:
-        """Delete ended runs and forget idempotency keys older than that moment; returns the deleted ids."""
+        """Delete runs that ended before that moment, with their attempts and idempotency keys; returns their ids."""
+        ...
+
+    async def remove(self, run_ids: Sequence[str]) -> list[str]:
+        """Delete these runs if they have ended; returns the ids of those that were deleted."""
         ...
 
 

@@ -38,7 +38,6 @@ class TaskLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_s: float | None = None
     schedule_to_start_s: float | None = None
     memory_bytes: int | None = None
-    max_running: int | None = None
 
 
 class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,0 +1,128 @@
+"""Who is connected to this gateway, and who of them can take a piece of work.
+
+One holder per worker id: a second connection under an id replaces the first, which is closed with 4409.
+The fleet decides nothing about runs; it answers who fits, and keeps the roster of workers ever seen,
+which is written at hello, bye and loss and never per heartbeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from taskgate.clock import Clock
+from taskgate.errors import NotFound
+from taskgate.fleet.holder import Holder
+from taskgate.fleet.ports import Roster, WorkerRecord
+
+REPLACED = 4409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """A worker as callers see it. `status`: `online`, `degraded` (a heartbeat is late), `draining`, `offline`."""
+
+    id: str
+    kind: str
+    transport: str
+    site_id: str
+    tasks: tuple[str, ...]
+    labels: dict[str, str]
+    slots: int
+    running: int
+    status: str
+    load: dict[str, float] = field(default_factory=dict)
+    last_heartbeat_at: float | None = None
+    first_seen_at: float | None = None
+
+
+class Fleet:
+    """Connected holders by worker id, and the roster behind them."""
+
+    def __init__(self, roster: Roster, clock: Clock, *, heartbeat_s: float = 10.0) -> None:
+        self._roster = roster
+        self._clock = clock
+        self._degraded_after_s = heartbeat_s * 1.5
+        self._holders: dict[str, Holder] = {}
+        self.generation = 0
+
+    def __iter__(self) -> Iterator[Holder]:
+        return iter(tuple(self._holders.values()))
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def find(self, worker_id: str) -> Holder | None:
+        return self._holders.get(worker_id)
+
+    async def join(self, holder: Holder) -> None:
+        """Seat the holder, close an older connection of the same worker, and write the roster."""
+        earlier = self._holders.get(holder.id)
+        self._holders[holder.id] = holder
+        self.generation += 1
+        if earlier is not None:
+            earlier.seat.close(REPLACED, "replaced by a newer connection")
+        await self._roster.save(_record(holder, self._clock.now()))
+
+    async def leave(self, holder: Holder) -> bool:
+        """Unseat the holder if it still is the one seated under its id."""
+        if self._holders.get(holder.id) is not holder:
+            return False
+        del self._holders[holder.id]
+        self.generation += 1
+        await self._roster.gone(holder.id, self._clock.now())
+        return True
+
+    def fitting(self, task: str, version: str, labels: tuple[tuple[str, str], ...], site_id: str) -> list[Holder]:
+        """Every connected worker that can do this for that site, busy ones too."""
+        return [h for h in self._holders.values() if h.serves(site_id) and h.can_do(task, version, labels)]
+
+    async def drain(self, worker_id: str, *, site_id: str | None) -> None:
+        """Ask a worker to finish what it holds and leave. NotFound when it is not connected (or another site's)."""
+        holder = self._holders.get(worker_id)
+        if holder is None or (site_id is not None and holder.site_id not in (None, site_id)):
+            raise NotFound(f"no worker {worker_id} is connected", code="UNKNOWN_WORKER")
+        holder.draining = True
+        holder.seat.drain(reason="asked by an operator", reconnect=False, delay_s=0.0)
+
+    async def workers(self, site_id: str | None) -> list[WorkerView]:
+        """Every worker ever seen that serves the site (None = all sites), connected ones first."""
+        records = await self._roster.all(None)
+        views = [self._view(record) for record in records]
+        seen = [view for view in views if site_id is None or view.site_id in (site_id, "*")]
+        return sorted(seen, key=lambda view: (view.status == "offline", view.id))
+
+    def _view(self, record: WorkerRecord) -> WorkerView:
+        holder = self._holders.get(record.worker_id)
+        late = holder is not None and self._clock.monotonic() - holder.last_heartbeat_at > self._degraded_after_s
+        status = "offline" if holder is None else "draining" if holder.draining else "degraded" if late else "online"
+        ago = 0.0 if holder is None else self._clock.monotonic() - holder.last_heartbeat_at
+        return WorkerView(
+            id=record.worker_id,
+            kind=record.kind,
+            transport=record.transport,
+            site_id=record.site_id,
+            tasks=record.tasks,
+            labels=record.labels,
+            slots=record.slots,
+            running=0 if holder is None else len(holder.held),
+            status=status,
+            load={} if holder is None else {"cpu": holder.load.cpu, "memory": holder.load.memory},
+            last_heartbeat_at=record.last_seen_at if holder is None else self._clock.now() - ago,
+            first_seen_at=record.first_seen_at,
+        )
+
+
+def _record(holder: Holder, now: float) -> WorkerRecord:
+    return WorkerRecord(
+        worker_id=holder.id,
+        site_id=holder.site_id or "*",
+        transport=holder.transport,
+        tasks=tuple(sorted(holder.tasks)),
+        labels=holder.labels,
+        slots=holder.slots,
+        key_id=holder.key_id,
+        first_seen_at=now,
+        last_seen_at=now,
+        metadata=holder.metadata,
+    )

@@ -1,0 +1,177 @@
+"""What callers do with runs once they exist: look, wait, cancel, retry, clear dead letters.
+
+Every verb checks the tenant first. A run of another site, or of another user for a key bound to a user, is
+answered exactly like one that does not exist (INV-A1). A cancel that commits before the result wins; after
+it the answer is the final state (INV-T9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from taskgate.errors import Conflict, NotFound, TaskgateError
+from taskgate.fleet.fleet import Fleet
+from taskgate.identity.principal import Principal
+from taskgate.ids import is_id
+from taskgate.runs import lifecycle
+from taskgate.runs.intake import Accepted, Intake, Submission
+from taskgate.runs.leasing import Leases
+from taskgate.runs.ports import Applied, RunBook, RunFilter
+from taskgate.runs.run import Run, Status
+from taskgate.runs.settling import Change, Settler
+from taskgate.runs.waiting import Waiters
+
+MAX_WAIT_S = 300.0
+POLL_S = 5.0  # another gateway may have ended the run: its news can be lost, the ledger's word cannot
+
+
+class Desk:
+    """The caller's side of runs."""
+
+    def __init__(
+        self,
+        book: RunBook,
+        intake: Intake,
+        settler: Settler,
+        leases: Leases,
+        fleet: Fleet,
+        waiters: Waiters,
+        *,
+        on_purged: Callable[[list[str]], None],
+    ) -> None:
+        self._book = book
+        self._intake = intake
+        self._settler = settler
+        self._leases = leases
+        self._fleet = fleet
+        self._waiters = waiters
+        self._on_purged = on_purged
+
+    async def get(self, principal: Principal, run_id: str) -> Run:
+        """The whole run with all attempts."""
+        principal.require("read")
+        found = await self._book.get([run_id]) if is_id(run_id) else [None]
+        return _seen(principal, found[0])
+
+    async def find(self, principal: Principal, wanted: RunFilter) -> list[Run]:
+        """Runs of the caller's tenant, newest first; the filter's own tenant fields are overwritten."""
+        principal.require("read")
+        user_id = principal.user_id or wanted.user_id
+        return await self._book.find(replace(wanted, site_id=principal.site_id, user_id=user_id))
+
+    async def cancel(self, principal: Principal, run_id: str) -> Run:
+        """Cancel an open run at once and for good. Conflict with `extra["status"]` when it has ended."""
+        principal.require("submit")
+        for _ in range(10):
+            run = await self._read(principal, run_id)
+            if not run.is_open:
+                raise Conflict(
+                    f"the run has already {run.status.value.replace('_', ' ')}",
+                    code="RUN_ENDED",
+                    extra={"status": run.status.value},
+                )
+            settled = (await self._settler.settle([Change(run, lifecycle.CancelAsked())]))[0]
+            if settled.verdict is Applied.APPLIED:
+                self._stop_holder(run)
+                return settled.run
+        raise Conflict("the run changes too quickly, try again", code="BUSY")
+
+    async def retry(self, principal: Principal, run_id: str) -> Run:
+        """A new run with the same input and `retry_of`; Conflict while the old one is open."""
+        run = await self._read(principal, run_id)
+        if run.is_open:
+            raise Conflict("the run is still open", code="RUN_OPEN", extra={"status": run.status.value})
+        submission = Submission(
+            task=run.task,
+            version=run.version,
+            input=run.input,
+            priority=run.priority,
+            timeout_s=run.timeout_s,
+            labels=run.labels,
+            idempotency_key=f"retry:{run.id}",
+            retry_of=run.id,
+        )
+        owner = replace(principal, user_id=run.tenant.user_id, app_id=run.tenant.app_id)
+        verdict: Accepted | TaskgateError = (await self._intake.submit(owner, [submission]))[0]
+        if isinstance(verdict, TaskgateError):
+            raise verdict
+        return verdict.run
+
+    async def wait(self, principal: Principal, run_ids: Sequence[str], timeout_s: float) -> list[Run]:
+        """Those of the runs that have ended, as soon as at least one has; [] at the timeout.
+
+        A run that the caller may not see is NotFound for the whole call.
+        """
+        principal.require("read")
+        deadline = asyncio.get_running_loop().time() + min(max(timeout_s, 0.0), MAX_WAIT_S)
+        while True:
+            futures = [self._waiters.watch(run_id) for run_id in run_ids if is_id(run_id)]
+            try:
+                runs = await self._book.get([run_id for run_id in run_ids if is_id(run_id)])
+                if len(runs) < len(run_ids):
+                    raise _unknown()
+                ended = [run for run in (_seen(principal, run) for run in runs) if not run.is_open]
+                left_s = deadline - asyncio.get_running_loop().time()
+                if ended or left_s <= 0:
+                    return ended
+                await self._waiters.first(futures, min(left_s, POLL_S))
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    async def wait_fresh(self, run: Run, timeout_s: float) -> Run | None:
+        """The end of a run that this very caller just submitted, None at the timeout. Reads nothing."""
+        if not run.is_open:
+            return run
+        ended = await self._waiters.first([self._waiters.watch(run.id)], min(timeout_s, MAX_WAIT_S))
+        if not ended:
+            return None
+        if ended[0].attempt > 1:
+            return (await self._book.get([run.id]))[0] or ended[0]
+        return ended[0]
+
+    async def purge_dead(self, principal: Principal, run_ids: Sequence[str] = (), task: str = "") -> int:
+        """Delete dead letters: these, or all of a task, or all; returns how many."""
+        principal.require("submit")
+        if run_ids:
+            runs = [await self._read(principal, run_id) for run_id in run_ids]
+            return await self._remove([run.id for run in runs if run.status is Status.FAILED])
+        count = 0
+        while found := await self.find(
+            principal, RunFilter(site_id=principal.site_id, task=task, dead=True, limit=500)
+        ):
+            removed = await self._remove([run.id for run in found])
+            count += removed
+            if not removed:
+                break
+        return count
+
+    async def _remove(self, run_ids: list[str]) -> int:
+        removed = await self._book.remove(run_ids)
+        self._on_purged(removed)
+        return len(removed)
+
+    async def _read(self, principal: Principal, run_id: str) -> Run:
+        found = await self._book.get([run_id]) if is_id(run_id) else [None]
+        return _seen(principal, found[0])
+
+    def _stop_holder(self, run: Run) -> None:
+        held = self._leases.forget(run.id, run.attempt)
+        holder = self._fleet.find(held.worker_id) if held is not None else None
+        if holder is not None:
+            holder.seat.cancel(run.id, run.attempt, "cancelled")
+
+
+def _unknown() -> NotFound:
+    return NotFound("no such run", code="UNKNOWN_RUN")
+
+
+def _seen(principal: Principal, run: Run | None) -> Run:
+    """The run if this principal may see it."""
+    if run is None or run.tenant.site_id != principal.site_id:
+        raise _unknown()
+    if principal.user_id and run.tenant.user_id != principal.user_id:
+        raise _unknown()
+    return run

@@ -1,0 +1,154 @@
+"""Time's own work on runs: expired leases, due timers, overdue tries, old rows, a ready queue that lost something.
+
+Everything it finds comes from the ledger, so nothing is missed by a restart; a timer fires at least once and
+takes effect once, because its move is a compare-and-set (INV-T10). One janitor works at a time: it leads the
+duty `janitor` and its moves are guarded like everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable
+
+from taskgate.clock import Clock
+from taskgate.errors import NotNow, StoreError
+from taskgate.fleet.fleet import Fleet
+from taskgate.ids import new_token
+from taskgate.lifespan import TaskSet
+from taskgate.runs import lifecycle
+from taskgate.runs.dispatcher import Dispatcher
+from taskgate.runs.leasing import Leases
+from taskgate.runs.ports import Leadership, RunBook, RunLedger
+from taskgate.runs.reporting import Reports
+from taskgate.runs.settings import RunSettings
+from taskgate.runs.settling import Change, Settler
+
+_log = logging.getLogger(__name__)
+PAGE = 500
+DUTY = "janitor"
+
+
+class Janitor:
+    """Sweeps every `sweep_s`, and sooner when a known timer is due."""
+
+    def __init__(
+        self,
+        ledger: RunLedger,
+        book: RunBook,
+        leadership: Leadership,
+        leases: Leases,
+        reports: Reports,
+        dispatcher: Dispatcher,
+        fleet: Fleet,
+        *,
+        clock: Clock,
+        settings: RunSettings,
+        on_purged: Callable[[list[str]], None],
+    ) -> None:
+        self._ledger = ledger
+        self._book = book
+        self._leadership = leadership
+        self._leases = leases
+        self._reports = reports
+        self._dispatcher = dispatcher
+        self._fleet = fleet
+        self._clock = clock
+        self._settings = settings
+        self._on_purged = on_purged
+        self._name = new_token()
+        self._timers: list[float] = []
+        self._wake = asyncio.Event()
+        self._tasks = TaskSet()
+        self.settler: Settler | None = None
+
+    async def start(self) -> None:
+        self._tasks.spawn(self._work(), name="janitor")
+
+    async def stop(self) -> None:
+        await self._tasks.close()
+        await self._leadership.resign(DUTY, self._name)
+
+    def remind(self, at: float) -> None:
+        """A timer is due at that wall moment: look then, not only at the next sweep."""
+        if not self._timers or at < self._timers[0]:
+            self._wake.set()
+        if len(self._timers) < 100_000:
+            heapq.heappush(self._timers, at)
+
+    async def sweep(self) -> int:
+        """One look at everything that is due; returns how many runs were moved."""
+        await self._reports.timed_out(self._leases.overdue())
+        moved = await self._expire() + await self._fire()
+        return moved
+
+    async def _work(self) -> None:
+        next_reconcile = next_purge = self._clock.monotonic() + self._settings.reconcile_s
+        while True:
+            await self._pause()
+            try:
+                if await self._leadership.campaign(DUTY, self._name, 30.0) is None:
+                    continue
+                await self.sweep()
+                now = self._clock.monotonic()
+                if now >= next_reconcile:
+                    next_reconcile = now + self._settings.reconcile_s
+                    await self._dispatcher.reconcile()
+                if now >= next_purge:
+                    next_purge = now + max(self._settings.reconcile_s, 60.0)
+                    await self._purge()
+            except (NotNow, StoreError) as error:
+                _log.warning("the janitor pauses: %s", error)
+
+    async def _pause(self) -> None:
+        now = self._clock.now()
+        while self._timers and self._timers[0] <= now:
+            heapq.heappop(self._timers)
+        pause_s = self._settings.sweep_s
+        if self._timers:
+            pause_s = min(pause_s, max(self._timers[0] - now, 0.0) + 0.001)
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), pause_s)
+        except TimeoutError:
+            return
+
+    async def _expire(self) -> int:
+        runs = await self._ledger.expired(PAGE)
+        changes: list[Change] = []
+        for run in runs:
+            held = self._leases.forget(run.id, run.attempt)
+            worker_id = run.lease.holder if run.lease is not None else ""
+            holder = self._fleet.find(worker_id)
+            if holder is not None:
+                holder.held.pop(run.id, None)
+                holder.seat.cancel(run.id, run.attempt, "lost")
+                if held is not None and not held.accepted and holder.strike(run.task):
+                    _log.warning("worker %s does not begin offers of %s: it gets no more", worker_id, run.task)
+            changes.append(Change(run, lifecycle.LeaseExpired(), worker_id))
+        return await self._settle(changes)
+
+    async def _fire(self) -> int:
+        changes = []
+        for run in await self._ledger.due(PAGE):
+            held = self._leases.of_run(run.id)
+            changes.append(Change(run, lifecycle.TimerPassed()))
+            if held is not None:
+                self._leases.forget(run.id, held.run.attempt)
+                holder = self._fleet.find(held.worker_id)
+                if holder is not None:
+                    holder.seat.cancel(run.id, held.run.attempt, "timeout")
+        return await self._settle(changes)
+
+    async def _settle(self, changes: list[Change]) -> int:
+        if not changes or self.settler is None:
+            return 0
+        return len(await self.settler.settle(changes))
+
+    async def _purge(self) -> None:
+        now = self._clock.now()
+        if self._settings.keep_ended_s:
+            gone = await self._book.purge(now - self._settings.keep_ended_s, PAGE)
+            if gone:
+                self._on_purged(gone)

@@ -1,0 +1,167 @@
+"""What holders say about their runs: results, refusals, stops, goodbyes.
+
+Every report is checked against its receipt, first here, then by the ledger's compare-and-set (INV-F1). A
+report about a run that this process does not remember (it was restarted) is checked against the book. A
+stale report changes nothing and is answered `stale`, so that the worker forgets it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.holder import Holder
+from taskgate.runs import lifecycle
+from taskgate.runs.leasing import Held, Leases
+from taskgate.runs.ports import Applied, RunBook
+from taskgate.runs.run import Run, RunError, Status
+from taskgate.runs.settings import RunSettings
+from taskgate.runs.settling import Change, Settler
+from taskgate.wire.messages import Ack, Receipt, Refuse, Stopped, TaskResult
+
+NEVER_RETRIED = frozenset({"invalid"})
+
+
+class Reports:
+    """The holder's side of runs."""
+
+    def __init__(
+        self, leases: Leases, settler: Settler, book: RunBook, fleet: Fleet, *, settings: RunSettings
+    ) -> None:
+        self._leases = leases
+        self._settler = settler
+        self._book = book
+        self._fleet = fleet
+        self._settings = settings
+
+    async def results(self, results: Sequence[TaskResult]) -> list[Ack]:
+        """One answer per result, in order, after its commit. The same result again is `replayed`."""
+        runs = await self._runs_of(results)
+        changes = [
+            Change(run, self._event_of(result, run)) if run is not None else None
+            for result, run in zip(results, runs, strict=True)
+        ]
+        settled = iter(await self._settler.settle([change for change in changes if change is not None]))
+        acks: list[Ack] = []
+        for result, change in zip(results, changes, strict=True):
+            verdict = next(settled).verdict if change is not None else Applied.STALE
+            self._forget(result.run_id, result.attempt)
+            acks.append(Ack(run_id=result.run_id, attempt=result.attempt, verdict=verdict.value))
+        return acks
+
+    async def refused(self, holder: Holder, refusals: Sequence[Refuse]) -> None:
+        """Offers that came back; `unknown_task` and `schema` also strike the task off that worker."""
+        changes: list[Change] = []
+        for refusal in refusals:
+            held = self._forget(refusal.run_id, refusal.attempt)
+            if held is None or held.receipt.lease_token != refusal.lease_token:
+                continue
+            avoid = "" if refusal.reason == "busy" else holder.id
+            if refusal.reason in ("unknown_task", "schema"):
+                holder.tasks.pop(held.run.task, None)
+            changes.append(Change(held.run, lifecycle.Refused(reason=refusal.reason), avoid))
+        await self._settler.settle(changes)
+
+    async def lost(self, helds: Sequence[Held], reason: str) -> None:
+        """The process that held these is dead or has left for good: end the leases now."""
+        changes = []
+        for held in helds:
+            self._forget(held.run.id, held.run.attempt)
+            changes.append(Change(held.run, lifecycle.HolderLost(reason=reason), held.worker_id))
+        await self._settler.settle(changes)
+
+    async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], reason: str) -> None:
+        """Like `lost`, for receipts that a goodbye names."""
+        helds = [held for receipt in receipts if (held := self._leases.find(receipt)) is not None]
+        await self.lost([held for held in helds if held.worker_id == worker_id], reason)
+
+    async def stopped(self, reports: Sequence[Stopped]) -> None:
+        """Cancelled or lost runs that have left their worker."""
+        for report in reports:
+            self._forget(report.run_id, report.attempt)
+            await self._book.mark_stopped(report.run_id, report.attempt)
+
+    async def timed_out(self, helds: Sequence[Held]) -> None:
+        """Start-to-close limits that passed without a word from the worker."""
+        changes = []
+        for held in helds:
+            self._forget(held.run.id, held.run.attempt)
+            error = RunError(
+                code="START_TO_CLOSE_TIMEOUT", message="the try took longer than its limit", error_class="timeout"
+            )
+            changes.append(Change(held.run, lifecycle.Failed(error=error, started_at=held.started_at)))
+            holder = self._fleet.find(held.worker_id)
+            if holder is not None:
+                holder.seat.cancel(held.run.id, held.run.attempt, "timeout")
+        await self._settler.settle(changes)
+
+    # ---------------------------------------------------------------- reading a report
+
+    async def _runs_of(self, results: Sequence[TaskResult]) -> list[Run | None]:
+        """The run behind each result as its holder knew it, None when the receipt is not good."""
+        found: list[Run | None] = []
+        unknown: list[int] = []
+        for index, result in enumerate(results):
+            held = self._leases.find(
+                Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
+            )
+            found.append(held.run if held is not None else None)
+            if held is None:
+                unknown.append(index)
+        if unknown:
+            stored = await self._book.get([results[index].run_id for index in unknown])
+            for index, run in zip(unknown, stored, strict=True):
+                found[index] = run if run is not None and _may_report(run, results[index]) else None
+        return found
+
+    def _event_of(self, result: TaskResult, run: Run) -> lifecycle.Event:
+        held = self._leases.of_run(run.id)
+        started_at = held.started_at if held is not None and held.started_at else result.started_at or None
+        if result.status == "error":
+            return lifecycle.Failed(error=_error_of(result), response=None, started_at=started_at)
+        output = bytes(result.result)
+        if len(output) > self._settings.max_output_bytes:
+            error = RunError(
+                code="OUTPUT_TOO_LARGE",
+                message=f"the output has {len(output)} bytes, the limit is {self._settings.max_output_bytes}",
+                retryable=False,
+            )
+            return lifecycle.Failed(error=error, response=None, started_at=started_at)
+        digest = hashlib.sha256(output).hexdigest()[:32]
+        return lifecycle.Succeeded(output=output, digest=digest, started_at=started_at)
+
+    def _forget(self, run_id: str, attempt: int) -> Held | None:
+        held = self._leases.forget(run_id, attempt)
+        if held is not None:
+            holder = self._fleet.find(held.worker_id)
+            if holder is not None:
+                holder.held.pop(run_id, None)
+        return held
+
+
+def _may_report(run: Run, result: TaskResult) -> bool:
+    """Whether a result that we do not remember may be judged: the live lease, or a repeat of the ending one."""
+    if run.attempt != result.attempt:
+        return False
+    if run.lease is not None:
+        return run.lease.token == result.lease_token
+    return run.status in (Status.SUCCEEDED, Status.FAILED)
+
+
+def _error_of(result: TaskResult) -> RunError:
+    """The error a worker reported; simple clients send any JSON as `error`."""
+    if isinstance(result.error, dict):
+        message = str(result.error.get("message", result.error))
+        code = str(result.error.get("code", "")) or result.error_code
+    else:
+        message, code = ("" if result.error is None else str(result.error)), result.error_code
+    error_class = result.error_class or "task"
+    retryable = error_class not in NEVER_RETRIED if result.retryable is None else result.retryable
+    return RunError(
+        code=(code or "TASK_FAILED")[:128],
+        message=message[:8192],
+        retryable=retryable,
+        error_class=error_class,
+        retry_at=result.retry_at,
+    )

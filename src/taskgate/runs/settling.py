@@ -1,0 +1,105 @@
+"""Deciding and performing the moves of runs: `advance` decides, the ledger applies, and what follows is told.
+
+Every change of a run after its acceptance goes through `settle`, whoever caused it: a result, a timer, a
+cancel, a lost worker. After the commit the news goes out once: an ended run to those who wait for it, a
+queued one to the dispatcher. If the process dies between the commit and the news, nothing is lost: the
+ledger has the truth, waiters ask again and the reconciler finds what is queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from taskgate.bus import Bus
+from taskgate.clock import Clock
+from taskgate.events import RunFinished, RunMoved
+from taskgate.runs.definitions import Definitions
+from taskgate.runs.lifecycle import Event, Stale, advance, moved
+from taskgate.runs.ports import Applied, Move, RunLedger
+from taskgate.runs.run import Run, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a run, as last seen; `avoid` names a worker that should not get it next."""
+
+    run: Run
+    event: Event
+    avoid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one change: the verdict, and the run as it stands after it (unchanged when stale)."""
+
+    verdict: Applied
+    run: Run
+
+
+class Settler:
+    """Applies changes in batches and tells the consequences."""
+
+    def __init__(
+        self,
+        ledger: RunLedger,
+        definitions: Definitions,
+        *,
+        bus: Bus,
+        clock: Clock,
+        rng: random.Random,
+        probe: Callable[[str], None],
+        requeue: Callable[[Run, str], Awaitable[None]],
+        on_timer: Callable[[float], None],
+    ) -> None:
+        self._ledger = ledger
+        self._definitions = definitions
+        self._bus = bus
+        self._clock = clock
+        self._rng = rng
+        self._probe = probe
+        self._requeue = requeue
+        self._on_timer = on_timer
+
+    async def settle(self, changes: Sequence[Change]) -> list[Settled]:
+        """One verdict per change, in order, all committed together. A change that is illegal by now is stale."""
+        settled = [Settled(Applied.STALE, change.run) for change in changes]
+        moves: list[Move] = []
+        places: list[int] = []
+        now = self._clock.now()
+        for place, change in enumerate(changes):
+            known = await self._definitions.of_digest(change.run.definition)
+            move = advance(change.run, change.event, definition=known.definition, now=now, rng=self._rng)
+            if not isinstance(move, Stale):
+                moves.append(move)
+                places.append(place)
+        if not moves:
+            return settled
+        self._probe("result|apply")
+        verdicts = await self._ledger.apply(moves)
+        self._probe("apply|effects")
+        following: list[tuple[Run, str]] = []
+        for place, move, verdict in zip(places, moves, verdicts, strict=True):
+            change = changes[place]
+            if verdict is not Applied.APPLIED:
+                settled[place] = Settled(verdict, change.run)
+                continue
+            run = moved(change.run, move)
+            settled[place] = Settled(verdict, run)
+            self._tell(run, move)
+            if run.status is Status.QUEUED:
+                following.append((run, change.avoid))
+        if following:
+            await asyncio.gather(*(self._requeue(run, avoid) for run, avoid in following))
+        return settled
+
+    def _tell(self, run: Run, move: Move) -> None:
+        if not run.is_open:
+            self._bus.publish(RunFinished(run))
+            return
+        because = move.end.moved_on_because if move.end is not None else ""
+        self._bus.publish(RunMoved(run, because))
+        if run.due_at is not None and run.status is Status.SCHEDULED:
+            self._on_timer(run.due_at)
