@@ -7,6 +7,7 @@
     │   ├── Unauthenticated     no credential, or a wrong one
     │   ├── Forbidden           the credential does not allow this
     │   ├── NotFound            no such thing, or not for this caller (the same answer)
+    │   ├── WrongMethod         the address exists, the verb does not
     │   ├── Conflict            the present state refuses it
     │   ├── KeyReused           an idempotency key with another body
     │   └── TooLarge            over a size limit
@@ -79,6 +80,12 @@ class NotFound(CallerError):
     """There is no such thing, or it belongs to another tenant: both give this very answer."""
 
     default_code = "NOT_FOUND"
+
+
+class WrongMethod(CallerError):
+    """The address exists and does not know this verb; `extra["allow"]` lists those it knows."""
+
+    default_code = "METHOD_NOT_ALLOWED"
 
 
 class Conflict(CallerError):

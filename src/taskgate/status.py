@@ -31,6 +31,7 @@ ROWS: dict[type[errors.TaskgateError], Row] = {
     errors.Unauthenticated: Row(http=401, grpc=16, close=4401, title="Authentication required"),
     errors.Forbidden: Row(http=403, grpc=7, close=4403, title="Forbidden"),
     errors.NotFound: Row(http=404, grpc=5, close=1008, title="Not found"),
+    errors.WrongMethod: Row(http=405, grpc=12, close=1008, title="Method not allowed"),
     errors.Conflict: Row(http=409, grpc=10, close=4409, title="Conflict"),
     errors.KeyReused: Row(http=422, grpc=6, close=1008, title="Idempotency key reused"),
     errors.TooLarge: Row(http=413, grpc=8, close=1009, title="Too large"),
