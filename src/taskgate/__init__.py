@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskgate.client import AsyncClient, Client
-    from taskgate.worker import Context, task
+    from taskgate.worker import Context, NonRetryable, Retry, task
 
-__all__ = ["AsyncClient", "Client", "Context", "__version__", "task"]
+__all__ = ["AsyncClient", "Client", "Context", "NonRetryable", "Retry", "__version__", "task"]
 __version__ = "0.1.0"
 
 _ROOM_OF = {
     "AsyncClient": "taskgate.client",
     "Client": "taskgate.client",
     "Context": "taskgate.worker",
+    "NonRetryable": "taskgate.worker",
+    "Retry": "taskgate.worker",
     "task": "taskgate.worker",
 }
 
