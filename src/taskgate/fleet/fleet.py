@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from taskgate.clock import Clock
 from taskgate.errors import NotFound
-from taskgate.fleet.holder import Holder
+from taskgate.fleet.holder import Holder, Labels
 from taskgate.fleet.ports import Roster, WorkerRecord
 
 REPLACED = 4409
@@ -73,9 +73,10 @@ class Fleet:
         await self._roster.gone(holder.id, self._clock.now())
         return True
 
-    def fitting(self, task: str, version: str, labels: tuple[tuple[str, str], ...], site_id: str) -> list[Holder]:
-        """Every connected worker that can do this for that site, busy ones too."""
-        return [h for h in self._holders.values() if h.serves(site_id) and h.can_do(task, version, labels)]
+    def fitting(self, site_id: str, task: str, *, version: str = "", labels: Labels = ()) -> list[Holder]:
+        """Every connected worker that can do this task for that site, busy ones too."""
+        every = self._holders.values()
+        return [h for h in every if h.serves(site_id) and h.can_do(task, version=version, labels=labels)]
 
     async def drain(self, worker_id: str, *, site_id: str | None) -> None:
         """Ask a worker to finish what it holds and leave. NotFound when it is not connected (or another site's)."""

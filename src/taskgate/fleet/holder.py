@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from taskgate.wire.messages import Load, Task
 
 STRIKES_OUT = 3
+Labels = tuple[tuple[str, str], ...]
 
 
 class Seat(Protocol):
@@ -20,7 +21,7 @@ class Seat(Protocol):
 
     def offer(self, task: Task) -> None: ...
 
-    def cancel(self, run_id: str, attempt: int, reason: str) -> None: ...
+    def cancel(self, run_id: str, attempt: int, *, reason: str) -> None: ...
 
     def drain(self, *, reason: str, reconnect: bool, delay_s: float) -> None: ...
 
@@ -69,7 +70,7 @@ class Holder:
         """How many offers the worker will take right now."""
         return 0 if self.draining else self.credit - self.offered_count
 
-    def can_do(self, task: str, version: str, labels: tuple[tuple[str, str], ...]) -> bool:
+    def can_do(self, task: str, *, version: str = "", labels: Labels = ()) -> bool:
         """Whether the worker offers this task in this version ("" = any) and has every required label."""
         versions = self.tasks.get(task)
         if versions is None or self._strikes.get(task, 0) >= STRIKES_OUT:

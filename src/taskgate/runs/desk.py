@@ -17,7 +17,7 @@ from taskgate.identity.principal import Principal
 from taskgate.ids import is_id
 from taskgate.runs import lifecycle
 from taskgate.runs.intake import Accepted, Intake, Submission
-from taskgate.runs.leasing import Leases
+from taskgate.runs.leases import Leases
 from taskgate.runs.ports import Applied, RunBook, RunFilter
 from taskgate.runs.run import Run, Status
 from taskgate.runs.settling import Change, Settler
@@ -161,7 +161,7 @@ class Desk:
         held = self._leases.forget(run.id, run.attempt)
         holder = self._fleet.find(held.worker_id) if held is not None else None
         if holder is not None:
-            holder.seat.cancel(run.id, run.attempt, "cancelled")
+            holder.seat.cancel(run.id, run.attempt, reason="cancelled")
 
 
 def _unknown() -> NotFound:

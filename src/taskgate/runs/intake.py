@@ -20,6 +20,7 @@ from taskgate.ids import new_id
 from taskgate.runs.definitions import Definitions, Known
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.lifecycle import queue_of
+from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.settings import RunSettings
@@ -61,8 +62,9 @@ class Intake:
         self,
         ledger: RunLedger,
         definitions: Definitions,
-        dispatcher: Dispatcher,
         *,
+        matcher: Matcher,
+        dispatcher: Dispatcher,
         bus: Bus,
         clock: Clock,
         settings: RunSettings,
@@ -70,6 +72,7 @@ class Intake:
     ) -> None:
         self._ledger = ledger
         self._definitions = definitions
+        self._matcher = matcher
         self._dispatcher = dispatcher
         self._bus = bus
         self._clock = clock
@@ -77,9 +80,7 @@ class Intake:
         self._probe = probe
         self.closed = False
 
-    async def submit(
-        self, principal: Principal, submissions: Sequence[Submission]
-    ) -> list[Accepted | TaskgateError]:
+    async def submit(self, principal: Principal, submissions: Sequence[Submission]) -> list[Accepted | TaskgateError]:
         """One verdict per submission, in order; the accepted ones are on disk when this returns."""
         principal.require("submit")
         if self.closed:
@@ -102,12 +103,12 @@ class Intake:
     async def _commit(self, runs: list[Run]) -> list[Accepted | TaskgateError]:
         grants: dict[str, Grant] = {}
         for run in runs:
-            if run.status is Status.QUEUED and (grant := self._dispatcher.reserve(run)) is not None:
+            if run.status is Status.QUEUED and (grant := self._matcher.reserve(run)) is not None:
                 grants[run.id] = grant
         try:
             added = await self._ledger.add(runs, grants)
         except BaseException:
-            self._dispatcher.release(grants.values())
+            self._matcher.release(grants.values())
             raise
         self._probe("add|offer")
         verdicts: list[Accepted | TaskgateError] = []
@@ -116,7 +117,7 @@ class Intake:
             grant = grants.get(run.id)
             if verdict is not AddVerdict.ADDED:
                 if grant is not None:
-                    self._dispatcher.release([grant])
+                    self._matcher.release([grant])
                 if verdict is AddVerdict.REPLAYED:
                     verdicts.append(Accepted(stored, replayed=True))
                 else:
@@ -133,7 +134,7 @@ class Intake:
         return verdicts
 
     def _made(self, principal: Principal, submission: Submission, now: float) -> Run:
-        known = self._definitions.known(principal.site_id, submission.task, submission.version)
+        known = self._definitions.known(principal.site_id, submission.task, version=submission.version)
         if known is None:
             raise NotFound(f"no task {_quoted(submission.task, submission.version)}", code="UNKNOWN_TASK")
         self._check(submission, known)

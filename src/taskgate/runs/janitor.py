@@ -7,8 +7,6 @@ duty `janitor` and its moves are guarded like everybody's.
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import logging
 from collections.abc import Callable
 
@@ -18,8 +16,9 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.ids import new_token
 from taskgate.lifespan import TaskSet
 from taskgate.runs import lifecycle
+from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
-from taskgate.runs.leasing import Leases
+from taskgate.runs.leases import Leases
 from taskgate.runs.ports import Leadership, RunBook, RunLedger
 from taskgate.runs.reporting import Reports
 from taskgate.runs.settings import RunSettings
@@ -37,12 +36,14 @@ class Janitor:
         self,
         ledger: RunLedger,
         book: RunBook,
+        *,
         leadership: Leadership,
         leases: Leases,
         reports: Reports,
+        settler: Settler,
         dispatcher: Dispatcher,
         fleet: Fleet,
-        *,
+        alarm: Alarm,
         clock: Clock,
         settings: RunSettings,
         on_purged: Callable[[list[str]], None],
@@ -52,16 +53,15 @@ class Janitor:
         self._leadership = leadership
         self._leases = leases
         self._reports = reports
+        self._settler = settler
+        self._alarm = alarm
         self._dispatcher = dispatcher
         self._fleet = fleet
         self._clock = clock
         self._settings = settings
         self._on_purged = on_purged
         self._name = new_token()
-        self._timers: list[float] = []
-        self._wake = asyncio.Event()
         self._tasks = TaskSet()
-        self.settler: Settler | None = None
 
     async def start(self) -> None:
         self._tasks.spawn(self._work(), name="janitor")
@@ -70,23 +70,15 @@ class Janitor:
         await self._tasks.close()
         await self._leadership.resign(DUTY, self._name)
 
-    def remind(self, at: float) -> None:
-        """A timer is due at that wall moment: look then, not only at the next sweep."""
-        if not self._timers or at < self._timers[0]:
-            self._wake.set()
-        if len(self._timers) < 100_000:
-            heapq.heappush(self._timers, at)
-
     async def sweep(self) -> int:
         """One look at everything that is due; returns how many runs were moved."""
-        await self._reports.timed_out(self._leases.overdue())
-        moved = await self._expire() + await self._fire()
-        return moved
+        await self._reports.timed_out(self._leases.overdue(self._clock.monotonic()))
+        return await self._expire() + await self._fire()
 
     async def _work(self) -> None:
         next_reconcile = next_purge = self._clock.monotonic() + self._settings.reconcile_s
         while True:
-            await self._pause()
+            await self._alarm.wait(self._settings.sweep_s)
             try:
                 if await self._leadership.campaign(DUTY, self._name, 30.0) is None:
                     continue
@@ -101,19 +93,6 @@ class Janitor:
             except (NotNow, StoreError) as error:
                 _log.warning("the janitor pauses: %s", error)
 
-    async def _pause(self) -> None:
-        now = self._clock.now()
-        while self._timers and self._timers[0] <= now:
-            heapq.heappop(self._timers)
-        pause_s = self._settings.sweep_s
-        if self._timers:
-            pause_s = min(pause_s, max(self._timers[0] - now, 0.0) + 0.001)
-        self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), pause_s)
-        except TimeoutError:
-            return
-
     async def _expire(self) -> int:
         runs = await self._ledger.expired(PAGE)
         changes: list[Change] = []
@@ -123,7 +102,7 @@ class Janitor:
             holder = self._fleet.find(worker_id)
             if holder is not None:
                 holder.held.pop(run.id, None)
-                holder.seat.cancel(run.id, run.attempt, "lost")
+                holder.seat.cancel(run.id, run.attempt, reason="lost")
                 if held is not None and not held.accepted and holder.strike(run.task):
                     _log.warning("worker %s does not begin offers of %s: it gets no more", worker_id, run.task)
             changes.append(Change(run, lifecycle.LeaseExpired(), worker_id))
@@ -138,13 +117,11 @@ class Janitor:
                 self._leases.forget(run.id, held.run.attempt)
                 holder = self._fleet.find(held.worker_id)
                 if holder is not None:
-                    holder.seat.cancel(run.id, held.run.attempt, "timeout")
+                    holder.seat.cancel(run.id, held.run.attempt, reason="timeout")
         return await self._settle(changes)
 
     async def _settle(self, changes: list[Change]) -> int:
-        if not changes or self.settler is None:
-            return 0
-        return len(await self.settler.settle(changes))
+        return len(await self._settler.settle(changes)) if changes else 0
 
     async def _purge(self) -> None:
         now = self._clock.now()

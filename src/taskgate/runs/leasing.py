@@ -1,8 +1,4 @@
-"""The leases that this gateway has given out: renewing them, ending them, judging what holders write.
-
-A lease lives in the ledger; here is only what this process needs to answer quickly: which run, whose, how
-long it still lasts. Losing this table loses nothing: a holder that reconnects names what it holds and its
-receipts are checked against the ledger again (`adopt`).
+"""Giving out and renewing leases.
 
 Accepts are written lazily: a run that ends before the next flush counts its start in the very commit of
 its result. Renewals of all workers are gathered and written together every `accept_flush_s`; a holder is
@@ -16,7 +12,7 @@ first; the other is stale and its holder is told to stop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
@@ -24,56 +20,38 @@ from taskgate.errors import NotNow, StoreError
 from taskgate.events import RunStarted
 from taskgate.fleet.holder import Holder
 from taskgate.lifespan import TaskSet
-from taskgate.runs.offers import offer_of
+from taskgate.runs.definitions import Definitions
+from taskgate.runs.leases import Held, Leases
+from taskgate.runs.offers import offer_of, timeout_of
 from taskgate.runs.ports import Renewal, Renewed, RunBook, RunLedger
 from taskgate.runs.run import Run, Status
 from taskgate.runs.settings import RunSettings
 from taskgate.wire.messages import Receipt
 
-
-class Held:
-    """One lease as this process sees it. Moments are monotonic seconds except `started_at`."""
-
-    __slots__ = ("accepted", "expires_at", "introduced", "run", "started_at", "timeout_at", "waiters", "worker_id")
-
-    def __init__(self, run: Run, worker_id: str, expires_at: float) -> None:
-        self.run = run
-        self.worker_id = worker_id
-        self.expires_at = expires_at
-        self.accepted = False
-        self.introduced = False
-        self.started_at: float | None = None
-        self.timeout_at: float | None = None
-        self.waiters: list[asyncio.Future[Renewed | None]] = []
-
-    @property
-    def receipt(self) -> Receipt:
-        token = self.run.lease.token if self.run.lease else ""
-        return Receipt(run_id=self.run.id, attempt=self.run.attempt, lease_token=token)
+GRACE_S = 10.0  # a worker ends an overdue try itself; the gateway steps in this much later
 
 
-class Leases:
-    """Leases by run id; every verb that answers a holder checks the receipt first (INV-F1)."""
+class Leasing:
+    """Gives leases to holders and keeps them alive."""
 
     def __init__(
         self,
         ledger: RunLedger,
         book: RunBook,
         *,
+        leases: Leases,
+        definitions: Definitions,
         bus: Bus,
         clock: Clock,
         settings: RunSettings,
-        timeout_of: Callable[[Run], float | None],
-        memory_of: Callable[[Run], int | None],
     ) -> None:
         self._ledger = ledger
         self._book = book
+        self._leases = leases
+        self._definitions = definitions
         self._bus = bus
         self._clock = clock
         self._settings = settings
-        self._timeout_of = timeout_of
-        self._memory_of = memory_of
-        self._held: dict[str, Held] = {}
         self._pending: dict[str, Held] = {}
         self._flush = asyncio.Event()
         self._tasks = TaskSet()
@@ -84,19 +62,11 @@ class Leases:
     async def stop(self) -> None:
         await self._tasks.close()
 
-    def __len__(self) -> int:
-        return len(self._held)
-
-    # ---------------------------------------------------------------- giving out
-
     def deliver(self, run: Run, holder: Holder) -> None:
         """Remember the lease and send the offer."""
-        held = Held(run, holder.id, self._clock.monotonic() + self._settings.offer_s)
-        self._held[run.id] = held
+        self._leases.put(Held(run, holder.id, self._clock.monotonic() + self._settings.offer_s))
         holder.held[run.id] = run.attempt
-        holder.seat.offer(
-            offer_of(run, timeout_s=self._timeout_of(run), memory_bytes=self._memory_of(run), settings=self._settings)
-        )
+        holder.seat.offer(offer_of(run, self._definitions, offer_s=self._settings.offer_s))
 
     async def adopt(self, holder: Holder, receipts: Sequence[Receipt]) -> list[Receipt]:
         """A worker came back with leases: take up those that the ledger confirms, return the lost ones."""
@@ -106,29 +76,28 @@ class Leases:
             if run is None or not _matches(run, receipt):
                 lost.append(receipt)
                 continue
-            held = self._held.get(run.id)
-            if held is None or held.run.attempt != run.attempt:
-                held = self._held[run.id] = Held(run, holder.id, self._clock.monotonic())
+            held = self._leases.find(receipt)
+            if held is None:
+                await self._definitions.of_digest(run.definition)
+                held = Held(run, holder.id, self._clock.monotonic())
                 held.introduced = run.lease is not None and run.lease.accepted
+                self._leases.put(held)
             held.worker_id = holder.id
             holder.held[run.id] = run.attempt
-            self.begin(receipt, None)
+            self.begin(receipt, holder)
         return lost
 
-    # ---------------------------------------------------------------- holding
-
-    def begin(self, receipt: Receipt, holder: Holder | None) -> bool:
+    def begin(self, receipt: Receipt, holder: Holder) -> bool:
         """The run has really started; written with the next flush. False: the receipt is stale."""
-        held = self.find(receipt)
+        held = self._leases.find(receipt)
         if held is None:
             return False
         if not held.accepted:
             held.accepted = True
             held.started_at = self._clock.now()
-            timeout_s = self._timeout_of(held.run)
-            held.timeout_at = None if timeout_s is None else self._clock.monotonic() + timeout_s
-            if holder is not None:
-                holder.forgive(held.run.task)
+            timeout_s = timeout_of(held.run, self._definitions)
+            held.timeout_at = None if timeout_s is None else self._clock.monotonic() + timeout_s + GRACE_S
+            holder.forgive(held.run.task)
         self._pending[held.run.id] = held
         self._flush.set()
         return True
@@ -142,7 +111,7 @@ class Leases:
         stop: list[Receipt] = []
         below = self._settings.lease_s * self._settings.renew_below
         for receipt in receipts:
-            held = self.find(receipt)
+            held = self._leases.find(receipt)
             if held is None:
                 stop.append(receipt)
             elif held.expires_at - self._clock.monotonic() < below:
@@ -157,63 +126,24 @@ class Leases:
         stop += [receipt for receipt, future in waits if future.result() in (Renewed.LOST, Renewed.STOP)]
         return renewed, stop
 
-    def find(self, receipt: Receipt) -> Held | None:
-        """The lease behind a receipt, None when it is not (or no longer) this one."""
-        held = self._held.get(receipt.run_id)
-        if held is None or held.run.attempt != receipt.attempt or held.run.lease is None:
-            return None
-        return held if held.run.lease.token == receipt.lease_token else None
-
-    def of_run(self, run_id: str) -> Held | None:
-        return self._held.get(run_id)
-
-    def of_worker(self, worker_id: str) -> list[Held]:
-        return [held for held in self._held.values() if held.worker_id == worker_id]
-
-    def overdue(self) -> list[Held]:
-        """Accepted runs whose start-to-close limit has passed; the worker should have ended them itself."""
-        now = self._clock.monotonic()
-        return [h for h in self._held.values() if h.timeout_at is not None and h.timeout_at <= now]
-
-    def forget(self, run_id: str, attempt: int) -> Held | None:
-        """The lease is over, whatever ended it."""
-        held = self._held.get(run_id)
-        if held is None or held.run.attempt != attempt:
-            return None
-        del self._held[run_id]
-        self._pending.pop(run_id, None)
-        for waiter in held.waiters:
-            if not waiter.done():
-                waiter.set_result(Renewed.LOST)
-        return held
-
-    # ---------------------------------------------------------------- writing together
-
     async def _flusher(self) -> None:
         while True:
             await self._flush.wait()
-            self._flush.clear()
             await asyncio.sleep(self._settings.accept_flush_s)
-            batch = sorted(self._pending.values(), key=lambda held: held.run.id)
-            self._pending.clear()
+            self._flush.clear()
+            pending, self._pending = self._pending, {}
+            batch = sorted(
+                (held for held in pending.values() if self._leases.of_run(held.run.id) is held),
+                key=lambda held: held.run.id,
+            )
             if batch:
                 await self._write(batch)
 
     async def _write(self, batch: list[Held]) -> None:
         asked_at = self._clock.monotonic()
-        renewals = [
-            Renewal(
-                run_id=held.run.id,
-                attempt=held.run.attempt,
-                token=held.run.lease.token if held.run.lease else "",
-                duration_s=self._settings.lease_s,
-                started_at=held.started_at,
-            )
-            for held in batch
-        ]
         verdicts: list[Renewed] | list[None]
         try:
-            verdicts = await self._ledger.renew(renewals)
+            verdicts = await self._ledger.renew([self._renewal(held) for held in batch])
         except (NotNow, StoreError):
             # The store is away: nobody is told `renewed`, and workers fence themselves in time.
             verdicts = [None] * len(batch)
@@ -227,6 +157,15 @@ class Leases:
                 if not waiter.done():
                     waiter.set_result(verdict)
             held.waiters.clear()
+
+    def _renewal(self, held: Held) -> Renewal:
+        return Renewal(
+            run_id=held.run.id,
+            attempt=held.run.attempt,
+            token=held.receipt.lease_token,
+            duration_s=self._settings.lease_s,
+            started_at=held.started_at,
+        )
 
 
 def _matches(run: Run, receipt: Receipt) -> bool:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from taskgate.runs.definitions import Definitions
 from taskgate.runs.run import Run
-from taskgate.runs.settings import RunSettings
 from taskgate.wire.messages import Task
 
 
-def offer_of(run: Run, *, timeout_s: float | None, memory_bytes: int | None, settings: RunSettings) -> Task:
+def offer_of(run: Run, definitions: Definitions, *, offer_s: float) -> Task:
     """The offer of a run under lease; its input travels as the bytes that were submitted."""
     tenant = {"site_id": run.tenant.site_id}
     if run.tenant.user_id:
         tenant["user_id"] = run.tenant.user_id
     if run.tenant.app_id:
         tenant["app_id"] = run.tenant.app_id
+    known = definitions.remembered(run.definition)
     return Task(
         run_id=run.id,
         tracking_id=run.id,
@@ -24,11 +25,19 @@ def offer_of(run: Run, *, timeout_s: float | None, memory_bytes: int | None, set
         capability=run.task,
         payload=msgspec.Raw(run.input),
         version=run.version,
-        timeout_s=timeout_s,
-        memory_bytes=memory_bytes,
-        offer_s=settings.offer_s,
+        timeout_s=timeout_of(run, definitions),
+        memory_bytes=known.definition.limits.memory_bytes if known is not None else None,
+        offer_s=offer_s,
         tries=run.tries,
         labels=dict(run.labels),
         tenant=tenant,
         traceparent=run.traceparent,
     )
+
+
+def timeout_of(run: Run, definitions: Definitions) -> float | None:
+    """The start-to-close limit of the run's present target: the caller's own, else the target's; None = none."""
+    if run.timeout_s is not None:
+        return run.timeout_s
+    known = definitions.remembered(run.definition)
+    return known.chain[run.chain_position].timeout_s if known is not None else None

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.runs import lifecycle
-from taskgate.runs.leasing import Held, Leases
+from taskgate.runs.leases import Held, Leases
 from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
 from taskgate.runs.settings import RunSettings
@@ -26,9 +26,7 @@ NEVER_RETRIED = frozenset({"invalid"})
 class Reports:
     """The holder's side of runs."""
 
-    def __init__(
-        self, leases: Leases, settler: Settler, book: RunBook, fleet: Fleet, *, settings: RunSettings
-    ) -> None:
+    def __init__(self, leases: Leases, settler: Settler, book: RunBook, fleet: Fleet, *, settings: RunSettings) -> None:
         self._leases = leases
         self._settler = settler
         self._book = book
@@ -63,7 +61,7 @@ class Reports:
             changes.append(Change(held.run, lifecycle.Refused(reason=refusal.reason), avoid))
         await self._settler.settle(changes)
 
-    async def lost(self, helds: Sequence[Held], reason: str) -> None:
+    async def lost(self, helds: Sequence[Held], *, reason: str) -> None:
         """The process that held these is dead or has left for good: end the leases now."""
         changes = []
         for held in helds:
@@ -71,10 +69,10 @@ class Reports:
             changes.append(Change(held.run, lifecycle.HolderLost(reason=reason), held.worker_id))
         await self._settler.settle(changes)
 
-    async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], reason: str) -> None:
+    async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
         """Like `lost`, for receipts that a goodbye names."""
         helds = [held for receipt in receipts if (held := self._leases.find(receipt)) is not None]
-        await self.lost([held for held in helds if held.worker_id == worker_id], reason)
+        await self.lost([held for held in helds if held.worker_id == worker_id], reason=reason)
 
     async def stopped(self, reports: Sequence[Stopped]) -> None:
         """Cancelled or lost runs that have left their worker."""
@@ -93,7 +91,7 @@ class Reports:
             changes.append(Change(held.run, lifecycle.Failed(error=error, started_at=held.started_at)))
             holder = self._fleet.find(held.worker_id)
             if holder is not None:
-                holder.seat.cancel(held.run.id, held.run.attempt, "timeout")
+                holder.seat.cancel(held.run.id, held.run.attempt, reason="timeout")
         await self._settler.settle(changes)
 
     # ---------------------------------------------------------------- reading a report

@@ -63,7 +63,7 @@ class Explainer:
         offering = [h for h in self._fleet if queue.task in h.tasks and h.serves(run.tenant.site_id)]
         if not offering:
             return [Reason("NO_WORKER", f"no connected worker offers {queue.text()}")]
-        fitting = [h for h in offering if h.can_do(queue.task, queue.version, queue.labels)]
+        fitting = [h for h in offering if h.can_do(queue.task, version=queue.version, labels=queue.labels)]
         if not fitting:
             return [_misfit(offering, run)]
         if all(holder.draining for holder in fitting):

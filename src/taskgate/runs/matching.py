@@ -1,0 +1,85 @@
+"""Which worker gets a run, and which queues a worker can be given from.
+
+Knows the queues that have waiting runs (`backlog`) and the credit that was reserved and not used yet. All of
+it may be lost or wrong: the ready queue and the ledger are asked before anything is given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.holder import Holder
+from taskgate.ids import new_token
+from taskgate.runs.ports import Grant, QueuedRef
+from taskgate.runs.run import Run
+from taskgate.runs.task import QueueKey
+
+
+class Matcher:
+    """Reserves credit of workers for runs. Every grant is used (`settle`) or given back (`release`) exactly once."""
+
+    def __init__(self, fleet: Fleet, *, offer_s: float) -> None:
+        self._fleet = fleet
+        self._offer_s = offer_s
+        self._known: dict[str, set[QueueKey]] = {}
+        self._reserved: dict[str, Holder] = {}
+        self.backlog: set[QueueKey] = set()
+        self.notes = 0
+
+    def reserve(self, run: Run, *, avoid: str = "") -> Grant | None:
+        """A lease for the least loaded fitting worker with credit, None when the run has to queue."""
+        queue = run.queue
+        if queue in self.backlog and not avoid:
+            return None
+        best: Holder | None = None
+        for holder in self._fleet.fitting(run.tenant.site_id, queue.task, version=queue.version, labels=queue.labels):
+            if holder.free <= 0 or holder.id == avoid:
+                continue
+            if best is None or burden(holder) < burden(best):
+                best = holder
+        return None if best is None else self.grant(best)
+
+    def grant(self, holder: Holder) -> Grant:
+        """Use one credit of this worker for a lease to be written."""
+        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s)
+        holder.offered_count += 1
+        self._reserved[grant.token] = holder
+        return grant
+
+    def release(self, grants: Iterable[Grant]) -> None:
+        """Give back credit that was reserved and not used."""
+        for grant in grants:
+            holder = self._reserved.pop(grant.token, None)
+            if holder is not None:
+                holder.offered_count -= 1
+
+    def settle(self, run: Run) -> Holder | None:
+        """The lease is written: the connection to send it to, None when that worker has left meanwhile."""
+        holder = self._reserved.pop(run.lease.token, None) if run.lease is not None else None
+        return holder if holder is not None and self._fleet.find(holder.id) is holder else None
+
+    def note(self, refs: Iterable[QueuedRef]) -> None:
+        """These runs wait."""
+        self.note_queues(ref.queue for ref in refs)
+
+    def note_queues(self, queues: Iterable[QueueKey]) -> None:
+        """Something waits in these queues."""
+        for queue in queues:
+            self._known.setdefault(queue.task, set()).add(queue)
+            self.backlog.add(queue)
+        self.notes += 1
+
+    def candidates(self, holder: Holder) -> list[QueueKey]:
+        """The queues with waiting runs that this worker may be given from."""
+        return [
+            queue
+            for task in holder.tasks
+            for queue in self._known.get(task, ())
+            if queue in self.backlog and holder.can_do(task, version=queue.version, labels=queue.labels)
+        ]
+
+
+def burden(holder: Holder) -> float:
+    """How loaded a worker is relative to its slots: fewer held runs per slot first."""
+    return len(holder.held) / max(holder.slots, 1)

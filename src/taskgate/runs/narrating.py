@@ -1,0 +1,114 @@
+"""What a run's journal tells: its holder's logs and progress, and the states it passed through.
+
+Logs are accepted only under a good receipt (INV-F1, INV-F3), and acknowledged only when they are durable. The
+state `running` of an attempt always stands before its first log line. States are told after the ledger's
+commit and may be missing after a crash; the end of a run is never told here: readers take it from the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from taskgate.bus import Bus
+from taskgate.clock import Clock
+from taskgate.events import RunMoved, RunStarted
+from taskgate.journal.entry import Batch, Draft
+from taskgate.journal.ports import Journal
+from taskgate.lifespan import TaskSet
+from taskgate.runs.leases import Leases
+from taskgate.wire.messages import Log, LogAck, Progress, Receipt
+
+STATE_STREAM = "state"
+PROGRESS_STREAM = "progress"
+
+
+class Narrator:
+    """Writes journals of runs."""
+
+    def __init__(self, journal: Journal, leases: Leases, *, bus: Bus, clock: Clock) -> None:
+        self._journal = journal
+        self._leases = leases
+        self._clock = clock
+        self._states: list[Batch] = []
+        self._news = asyncio.Event()
+        self._tasks = TaskSet()
+        bus.subscribe(RunStarted, self._started)
+        bus.subscribe(RunMoved, self._moved)
+
+    async def start(self) -> None:
+        self._tasks.spawn(self._write_states(), name="run states")
+
+    async def stop(self) -> None:
+        await self._tasks.close()
+        if self._states:
+            await self._journal.append(self._states)
+            self._states = []
+
+    async def record(self, messages: Sequence[Log | Progress]) -> tuple[list[LogAck], list[Receipt]]:
+        """Append what holders say; returns the acknowledgements to send and the receipts that were stale."""
+        batches: list[Batch] = []
+        stale: list[Receipt] = []
+        for message in messages:
+            receipt = Receipt(run_id=message.run_id, attempt=message.attempt, lease_token=message.lease_token)
+            held = self._leases.find(receipt)
+            if held is None:
+                stale.append(receipt)
+                continue
+            if not held.introduced:
+                held.introduced = True
+                batches.append(self._running(held.run.id, held.run.attempt, held.worker_id))
+            batches.append(_batch(message))
+        if not batches:
+            return [], stale
+        verdicts = await self._journal.append(batches)
+        acks = {
+            (batch.subject, batch.attempt, batch.stream): verdict.source_seq
+            for batch, verdict in zip(batches, verdicts, strict=True)
+            if batch.stream != STATE_STREAM
+        }
+        return [LogAck(run_id=s, attempt=a, stream=stream, seq=seq) for (s, a, stream), seq in acks.items()], stale
+
+    def _started(self, event: RunStarted) -> None:
+        self._say(self._running(event.run_id, event.attempt, event.holder))
+
+    def _moved(self, event: RunMoved) -> None:
+        run = event.run
+        fields: dict[str, object] = {"attempt": run.attempt, "because": event.because}
+        if run.due_at is not None:
+            fields["due_at"] = run.due_at
+        draft = Draft(kind="state", at=self._clock.now(), text=run.status.value, fields=fields)
+        self._say(Batch(subject=run.id, attempt=run.attempt, stream=STATE_STREAM, drafts=(draft,)))
+
+    def _running(self, run_id: str, attempt: int, holder: str) -> Batch:
+        fields = {"attempt": attempt, "holder": holder}
+        draft = Draft(kind="state", at=self._clock.now(), text="running", fields=fields)
+        return Batch(subject=run_id, attempt=attempt, stream=STATE_STREAM, drafts=(draft,))
+
+    def _say(self, batch: Batch) -> None:
+        self._states.append(batch)
+        self._news.set()
+
+    async def _write_states(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            states, self._states = self._states, []
+            if states:
+                await self._journal.append(states)
+
+
+def _batch(message: Log | Progress) -> Batch:
+    if isinstance(message, Progress):
+        draft = Draft(
+            kind="progress",
+            at=message.at,
+            text=message.text,
+            fraction=min(max(message.fraction, 0.0), 1.0),
+            source_seq=message.seq,
+        )
+        return Batch(subject=message.run_id, attempt=message.attempt, stream=PROGRESS_STREAM, drafts=(draft,))
+    drafts = tuple(
+        Draft(kind="log", at=line.at, text=line.text, level=line.level, source_seq=line.seq) for line in message.lines
+    )
+    return Batch(subject=message.run_id, attempt=message.attempt, stream=message.stream, drafts=drafts)
