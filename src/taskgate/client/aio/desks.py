@@ -1,0 +1,90 @@
+"""The verbs about things other than runs, by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from taskgate.client import operations
+from taskgate.client.aio.line import AsyncLine
+from taskgate.client.aio.run import AsyncRun
+from taskgate.client.shapes import KeyState, TaskState, WorkerState
+
+
+class Tasks:
+    """What can be done."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self) -> list[TaskState]:
+        """Every task that this key may see."""
+        return await self._line.finish(operations.tasks(self._line.patience))
+
+    async def find(self, name: str) -> TaskState:
+        """One task's definition; NotFound when there is none."""
+        return await self._line.finish(operations.task(name, self._line.patience))
+
+    async def apply(self, definition: dict[str, Any]) -> TaskState:
+        """Declare a task (`name` and the members of a definition); the same again changes nothing."""
+        return await self._line.finish(operations.apply_task(definition, self._line.patience))
+
+    async def remove(self, name: str, *, version: str = "") -> None:
+        """Take a definition back; runs that were accepted under it go on."""
+        await self._line.finish(operations.remove_task(name, version, patience=self._line.patience))
+
+
+class Workers:
+    """Who is connected."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self) -> list[WorkerState]:
+        """Every worker over every transport."""
+        return await self._line.finish(operations.workers(self._line.patience))
+
+    async def drain(self, worker_id: str) -> None:
+        """Let the worker finish what it has and give it nothing new."""
+        await self._line.finish(operations.drain_worker(worker_id, self._line.patience))
+
+
+class Keys:
+    """API keys. A key's text is in the answer of `create` and `rotate`, and nowhere ever after."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self) -> list[KeyState]:
+        """Every key, without its text."""
+        return await self._line.finish(operations.keys(self._line.patience))
+
+    async def create(self, name: str, scopes: Sequence[str], **members: Any) -> KeyState:
+        """A new key; `members` may hold kind, site_id, user_id, app_id, expires_at."""
+        return await self._line.finish(
+            operations.create_key(name, scopes, members=members, patience=self._line.patience)
+        )
+
+    async def revoke(self, key_id: str) -> None:
+        """End a key's life at once."""
+        await self._line.finish(operations.revoke_key(key_id, self._line.patience))
+
+    async def rotate(self, key_id: str) -> KeyState:
+        """A new key like this one."""
+        return await self._line.finish(operations.rotate_key(key_id, self._line.patience))
+
+
+class DeadLetters:
+    """Failed runs that nobody has retried."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self, *, task: str = "", limit: int = 50) -> list[AsyncRun]:
+        """The newest dead letters."""
+        plan = operations.dead_letters(task, limit, patience=self._line.patience)
+        return [AsyncRun(self._line, state) async for state in self._line.items(plan)]
+
+    async def purge(self, *, task: str = "") -> int:
+        """Delete dead letters, of one task or of all; returns how many."""
+        return await self._line.finish(operations.purge_dead(task, self._line.patience))

@@ -1,0 +1,137 @@
+"""Reading a run's journal live, over any number of connections, without a gap or a repeat (INV-L1).
+
+The tail remembers the last number it handed out. After a cut the stream is opened again behind that number, by
+`Last-Event-ID`; entries at or below it are dropped, an entry that skips a number counts as a cut. The journal is
+complete when its `result` entry has come and its count of entries agrees with ours (INV-L2).
+The gateway writes a comment every 15 s, so a silent stream is a dead one.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from taskgate.client import requests
+from taskgate.client.plans import ask_list
+from taskgate.client.retries import Attempts, Patience
+from taskgate.client.shapes import Entry
+from taskgate.client.steps import Answer, Emit, Lost, Open, Pause, Plan, Read
+from taskgate.errors import RemoteLinkError
+
+GAP_COUNT = 5
+EVENT_BYTES = 8 << 20
+
+
+class EventStream:
+    """Bytes of a `text/event-stream` in, the data of its events out (WHATWG HTML 9.2.6), however they are cut."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._event: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that this piece completes; an event that is cut off is never given."""
+        whole = (self._rest + chunk).replace(b"\r\n", b"\n")
+        *lines, self._rest = whole.split(b"\n")
+        if len(self._rest) > EVENT_BYTES:
+            raise RemoteLinkError(f"a journal entry of more than {EVENT_BYTES} bytes")
+        events = []
+        for line in lines:
+            if not line and self._event:
+                events.append(b"\n".join(self._event))
+                self._event = []
+            elif line.startswith(b"data:"):
+                self._event.append(line[5:].removeprefix(b" "))
+        return events
+
+
+class Place(Enum):
+    """Where an entry stands behind what was read so far."""
+
+    NEXT = "next"
+    REPEAT = "repeat"
+    BEYOND_A_GAP = "beyond a gap"
+
+
+class Tail:
+    """How far a journal was read: `seq` is the last number handed out, `is_ended` once the result was seen."""
+
+    def __init__(self, after: int) -> None:
+        self.seq = after
+        self.is_ended = False
+        self.gap_count = 0
+
+    def place(self, entry: Entry) -> Place:
+        """Where the entry stands; the next one is counted as read. Raises RemoteLinkError for an end that lies."""
+        if self.is_ended or entry.seq <= self.seq:
+            return Place.REPEAT
+        if entry.seq != self.seq + 1:
+            self.gap_count += 1
+            return Place.BEYOND_A_GAP
+        self.seq = entry.seq
+        self.gap_count = 0
+        if entry.kind == "result":
+            self._end(entry)
+        return Place.NEXT
+
+    def _end(self, entry: Entry) -> None:
+        self.is_ended = True
+        count = entry.fields.get("count")
+        if isinstance(count, int) and count != entry.seq - 1:
+            raise RemoteLinkError(f"the journal ended after {entry.seq - 1} entries and should have {count}")
+
+
+def follow(run_id: str, after: int, *, patience: Patience) -> Plan[None]:
+    """Emits every entry behind `after` in order and returns behind the result; resumes by itself after a cut."""
+    tail = Tail(after)
+    attempts = Attempts(patience)
+    while not tail.is_ended:
+        reply: Answer | Lost = yield Open(requests.follow(run_id, after=tail.seq))
+        if isinstance(reply, Answer) and reply.status < 300:
+            reply = yield from _read_on(tail, attempts)
+        if not tail.is_ended:
+            yield Pause(attempts.after(reply, repeatable=True))
+
+
+def journal(run_id: str, after: int, *, patience: Patience, page: int = 1000) -> Plan[None]:
+    """Emits what the journal has now behind `after`, page by page, and returns without waiting for more."""
+    while True:
+        request = requests.journal(run_id, after=after, limit=page)
+        entries = yield from ask_list(request, "entries", wanted=Entry, patience=patience)
+        for entry in entries:
+            if entry.seq > after:
+                yield Emit(entry)
+                after = entry.seq
+        if len(entries) < page:
+            return
+
+
+def _read_on(tail: Tail, attempts: Attempts) -> Plan[Lost]:
+    """Emits what the open stream brings until it ends; tells how it ended."""
+    stream = EventStream()
+    while not tail.is_ended:
+        chunk: bytes | Lost = yield Read()
+        if isinstance(chunk, Lost):
+            return chunk
+        if not chunk:
+            return Lost(reason="the journal's stream ended before the run did")
+        attempts.alive()
+        for data in stream.feed(chunk):
+            entry = _entry(data)
+            place = tail.place(entry)
+            if place is Place.NEXT:
+                attempts.failure_count = 0
+                yield Emit(entry)
+            elif place is Place.BEYOND_A_GAP:
+                if tail.gap_count >= GAP_COUNT:
+                    raise RemoteLinkError(f"the journal skips entries after {tail.seq}")
+                return Lost(reason=f"an entry after {tail.seq} is missing")
+    return Lost(reason="the run has ended")
+
+
+def _entry(data: bytes) -> Entry:
+    try:
+        return msgspec.json.decode(data, type=Entry)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RemoteLinkError(f"a journal entry that cannot be read: {error}") from error

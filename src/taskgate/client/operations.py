@@ -1,0 +1,83 @@
+"""Plans about things other than runs: tasks, workers, keys, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from taskgate.client import plans
+from taskgate.client.requests import posted, segment
+from taskgate.client.retries import Patience
+from taskgate.client.shapes import KeyState, TaskState, WorkerState
+from taskgate.client.steps import Plan, Request
+from taskgate.errors import InvalidInput
+
+
+def tasks(patience: Patience) -> Plan[list[TaskState]]:
+    """Every task that this key may see."""
+    return plans.ask_list(Request(method="GET", path="/v1/tasks"), "tasks", wanted=TaskState, patience=patience)
+
+
+def task(name: str, patience: Patience) -> Plan[TaskState]:
+    """One task's definition."""
+    return plans.ask(Request(method="GET", path=f"/v1/tasks/{segment(name)}"), TaskState, patience)
+
+
+def apply_task(definition: Mapping[str, Any], patience: Patience) -> Plan[TaskState]:
+    """Declare a task; InvalidInput when the definition has no name."""
+    name = definition.get("name")
+    if not isinstance(name, str):
+        raise InvalidInput("a definition needs a name", extra={"path": "/name"})
+    content = {member: value for member, value in definition.items() if member != "name"}
+    return plans.ask(posted(f"/v1/tasks/{segment(name)}", content, method="PUT"), TaskState, patience)
+
+
+def remove_task(name: str, version: str, *, patience: Patience) -> Plan[None]:
+    """Take a definition back."""
+    query = "?" + urlencode({"version": version}) if version else ""
+    return plans.tell(Request(method="DELETE", path=f"/v1/tasks/{segment(name)}{query}"), patience)
+
+
+def workers(patience: Patience) -> Plan[list[WorkerState]]:
+    """Every worker over every transport."""
+    request = Request(method="GET", path="/gateway/workers")
+    return plans.ask_list(request, "workers", wanted=WorkerState, patience=patience)
+
+
+def drain_worker(worker_id: str, patience: Patience) -> Plan[None]:
+    """Let a worker finish what it has."""
+    return plans.tell(posted(f"/gateway/workers/{segment(worker_id)}/drain"), patience)
+
+
+def keys(patience: Patience) -> Plan[list[KeyState]]:
+    """Every key, without its text."""
+    return plans.ask_list(Request(method="GET", path="/v1/keys"), "keys", wanted=KeyState, patience=patience)
+
+
+def create_key(name: str, scopes: Sequence[str], *, members: Mapping[str, Any], patience: Patience) -> Plan[KeyState]:
+    """A new key. Not repeated when the answer gets lost: its text would be lost with it."""
+    content = {"name": name, "scopes": list(scopes), **members}
+    return plans.ask(posted("/v1/keys", content, repeatable=False), KeyState, patience)
+
+
+def revoke_key(key_id: str, patience: Patience) -> Plan[None]:
+    """End a key's life at once."""
+    return plans.tell(Request(method="DELETE", path=f"/v1/keys/{segment(key_id)}"), patience)
+
+
+def rotate_key(key_id: str, patience: Patience) -> Plan[KeyState]:
+    """A new key like this one."""
+    return plans.ask(posted(f"/v1/keys/{segment(key_id)}/rotate", repeatable=False), KeyState, patience)
+
+
+def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None]:
+    """Emits failed runs that nobody has retried, newest first."""
+    return plans.find_runs({"task": task_name, "dead": True}, limit, patience=patience)
+
+
+def purge_dead(task_name: str, patience: Patience) -> Plan[int]:
+    """Delete dead letters; returns how many."""
+    content = {"dead": True, "task": task_name}
+    found = yield from plans.ask(posted("/v1/runs/purge", content), dict[str, int], patience)
+    return found.get("purged", 0)

@@ -1,0 +1,88 @@
+"""The verbs about things other than runs, by what they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from taskgate.client import operations
+from taskgate.client.shapes import KeyState, TaskState, WorkerState
+from taskgate.client.sync.line import Line
+from taskgate.client.sync.run import Run
+
+
+class Tasks:
+    """What can be done."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> list[TaskState]:
+        """Every task that this key may see."""
+        return self._line.finish(operations.tasks(self._line.patience))
+
+    def find(self, name: str) -> TaskState:
+        """One task's definition; NotFound when there is none."""
+        return self._line.finish(operations.task(name, self._line.patience))
+
+    def apply(self, definition: dict[str, Any]) -> TaskState:
+        """Declare a task (`name` and the members of a definition); the same again changes nothing."""
+        return self._line.finish(operations.apply_task(definition, self._line.patience))
+
+    def remove(self, name: str, *, version: str = "") -> None:
+        """Take a definition back; runs that were accepted under it go on."""
+        self._line.finish(operations.remove_task(name, version, patience=self._line.patience))
+
+
+class Workers:
+    """Who is connected."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> list[WorkerState]:
+        """Every worker over every transport."""
+        return self._line.finish(operations.workers(self._line.patience))
+
+    def drain(self, worker_id: str) -> None:
+        """Let the worker finish what it has and give it nothing new."""
+        self._line.finish(operations.drain_worker(worker_id, self._line.patience))
+
+
+class Keys:
+    """API keys. A key's text is in the answer of `create` and `rotate`, and nowhere ever after."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> list[KeyState]:
+        """Every key, without its text."""
+        return self._line.finish(operations.keys(self._line.patience))
+
+    def create(self, name: str, scopes: Sequence[str], **members: Any) -> KeyState:
+        """A new key; `members` may hold kind, site_id, user_id, app_id, expires_at."""
+        return self._line.finish(operations.create_key(name, scopes, members=members, patience=self._line.patience))
+
+    def revoke(self, key_id: str) -> None:
+        """End a key's life at once."""
+        self._line.finish(operations.revoke_key(key_id, self._line.patience))
+
+    def rotate(self, key_id: str) -> KeyState:
+        """A new key like this one."""
+        return self._line.finish(operations.rotate_key(key_id, self._line.patience))
+
+
+class DeadLetters:
+    """Failed runs that nobody has retried."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self, *, task: str = "", limit: int = 50) -> list[Run]:
+        """The newest dead letters."""
+        plan = operations.dead_letters(task, limit, patience=self._line.patience)
+        return [Run(self._line, state) for state in self._line.items(plan)]
+
+    def purge(self, *, task: str = "") -> int:
+        """Delete dead letters, of one task or of all; returns how many."""
+        return self._line.finish(operations.purge_dead(task, self._line.patience))
