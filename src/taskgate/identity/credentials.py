@@ -18,7 +18,18 @@ from taskgate.identity.principal import Principal
 
 MAX_CREDENTIAL_LENGTH = 8192
 QUERY_SECRETS = frozenset(
-    {"api_key", "api-key", "apikey", "x-api-key", "x_api_key", "key", "token", "access_token", "authorization", "bearer"}
+    {
+        "api_key",
+        "api-key",
+        "apikey",
+        "x-api-key",
+        "x_api_key",
+        "key",
+        "token",
+        "access_token",
+        "authorization",
+        "bearer",
+    }
 )
 _SITE = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 _PERSON = re.compile(r"[A-Za-z0-9_.:@|+=/-]{0,128}")

@@ -22,7 +22,12 @@ class Tickets:
     """Open tickets of this gateway, oldest first."""
 
     def __init__(
-        self, clock: Clock, *, is_good: Callable[[Principal], Awaitable[bool]], life_s: float = 30.0, limit: int = 20_000
+        self,
+        clock: Clock,
+        *,
+        is_good: Callable[[Principal], Awaitable[bool]],
+        life_s: float = 30.0,
+        limit: int = 20_000,
     ) -> None:
         self._clock = clock
         self._is_good = is_good

@@ -1,0 +1,1 @@
+"""The HTTP door: raw ASGI for submit, poll, wait and journal; FastAPI for the administrative API."""

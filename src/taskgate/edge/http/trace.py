@@ -1,0 +1,34 @@
+"""Names for a request: its id and its place in a trace (W3C Trace Context).
+
+A well-formed `traceparent` is passed on, anything else begins a new trace. A caller's `X-Request-Id` is kept
+only when it is short and plain, because it comes back in headers and stands in logs.
+"""
+
+from __future__ import annotations
+
+import re
+from random import getrandbits
+
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+
+
+def traceparent_of(value: bytes | None) -> str:
+    """The caller's traceparent when it is valid (version 00), else a fresh sampled one."""
+    if value is not None and _TRACEPARENT.fullmatch(value) is not None:
+        return value.decode("ascii")
+    bits = getrandbits(192) | 1 << 64 | 1
+    text = f"{bits:048x}"
+    return f"00-{text[:32]}-{text[32:]}-01"
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The 32 hex characters that name the trace."""
+    return traceparent[3:35]
+
+
+def request_id_of(value: bytes | None, traceparent: str) -> bytes:
+    """The caller's request id when it is plain, else one made from the span."""
+    if value is not None and _REQUEST_ID.fullmatch(value) is not None:
+        return value
+    return traceparent[3:52].encode("ascii")
