@@ -30,6 +30,14 @@ class Declarations:
         self._catalogue = catalogue
         self._definitions = definitions
 
+    async def start(self) -> None:
+        """Read the snapshot; called once before the doors open."""
+        for definition in await self._catalogue.load():
+            self._definitions.remember(Known(definition))
+
+    async def stop(self) -> None:
+        """Nothing to give back."""
+
     async def declare(self, principal: Principal, definition: TaskDefinition) -> TaskDefinition:
         """Save what a person declares; needs `tasks:write`, and is durable when it returns.
 

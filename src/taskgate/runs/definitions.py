@@ -34,11 +34,6 @@ class Definitions:
         self._current: dict[tuple[str, str], dict[str, Known]] = {}
         self._by_digest: dict[str, Known] = {}
 
-    async def load(self) -> None:
-        """Read the snapshot; called once before the doors open."""
-        for definition in await self._catalogue.load():
-            self.remember(Known(definition))
-
     def known(self, site_id: str, name: str, *, version: str = "") -> Known | None:
         """The site's own definition, else the shared one; `version` "" means the newest. No I/O."""
         for owner in (site_id, SHARED):

@@ -8,13 +8,14 @@ it the answer is the final state (INV-T9).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from taskgate.errors import Conflict, NotFound, TaskgateError
 from taskgate.fleet.fleet import Fleet
 from taskgate.identity.principal import Principal
 from taskgate.ids import is_id
+from taskgate.journal.ports import Journal
 from taskgate.runs import lifecycle
 from taskgate.runs.intake import Accepted, Intake, Submission
 from taskgate.runs.leases import Leases
@@ -34,12 +35,12 @@ class Desk:
         self,
         book: RunBook,
         intake: Intake,
+        *,
         settler: Settler,
         leases: Leases,
         fleet: Fleet,
         waiters: Waiters,
-        *,
-        on_purged: Callable[[list[str]], None],
+        journal: Journal,
     ) -> None:
         self._book = book
         self._intake = intake
@@ -47,7 +48,7 @@ class Desk:
         self._leases = leases
         self._fleet = fleet
         self._waiters = waiters
-        self._on_purged = on_purged
+        self._journal = journal
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """The whole run with all attempts."""
@@ -150,7 +151,7 @@ class Desk:
 
     async def _remove(self, run_ids: list[str]) -> int:
         removed = await self._book.remove(run_ids)
-        self._on_purged(removed)
+        await self._journal.purge(removed)
         return len(removed)
 
     async def _read(self, principal: Principal, run_id: str) -> Run:

@@ -8,12 +8,12 @@ duty `janitor` and its moves are guarded like everybody's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
 from taskgate.ids import new_token
+from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
 from taskgate.runs import lifecycle
 from taskgate.runs.alarm import Alarm
@@ -46,7 +46,7 @@ class Janitor:
         alarm: Alarm,
         clock: Clock,
         settings: RunSettings,
-        on_purged: Callable[[list[str]], None],
+        journal: Journal,
     ) -> None:
         self._ledger = ledger
         self._book = book
@@ -59,7 +59,7 @@ class Janitor:
         self._fleet = fleet
         self._clock = clock
         self._settings = settings
-        self._on_purged = on_purged
+        self._journal = journal
         self._name = new_token()
         self._tasks = TaskSet()
 
@@ -128,4 +128,4 @@ class Janitor:
         if self._settings.keep_ended_s:
             gone = await self._book.purge(now - self._settings.keep_ended_s, PAGE)
             if gone:
-                self._on_purged(gone)
+                await self._journal.purge(gone)

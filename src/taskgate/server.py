@@ -1,0 +1,189 @@
+"""One gateway process: its doors, its first keys, its signals, its end.
+
+Order of opening: stores and background work, then the doors; `gateway.json` is written last, so whoever finds
+it finds a gateway that answers. Order of closing (SIGTERM or SIGINT): no new runs are accepted, workers are
+asked to come back later, the doors finish what is in flight, then the stores close. A second signal leaves at
+once; nothing that was accepted is lost by that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from taskgate.assembly import Gateway, build, no_probe
+from taskgate.config import Settings
+from taskgate.edge.grpc.server import GrpcDoor
+from taskgate.edge.http.app import build_http
+from taskgate.errors import Unavailable
+from taskgate.telemetry.logs import setup_logs
+
+DRAIN_S = 10.0
+RECONNECT_S = 1.0
+
+
+class HttpDoor(uvicorn.Server):
+    """uvicorn without its own signal handling: this module decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """A running gateway. `ready` is set once every door answers."""
+
+    def __init__(self, settings: Settings, *, probe: Callable[[str], None] = no_probe) -> None:
+        self._settings = settings
+        self.gateway: Gateway = build(settings, probe=probe)
+        self.ready = asyncio.Event()
+        self.http_port = 0
+        self.grpc_port = 0
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask for the orderly end; the second time leave at once."""
+        if self._stop.is_set():
+            os._exit(1)
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken."""
+        settings = self._settings
+        listener = _listen(settings.http.host, settings.http.port)
+        self.http_port = listener.getsockname()[1]
+        await self.gateway.start()
+        try:
+            await ensure_first_keys(self.gateway, settings.data_path)
+            door = HttpDoor(_config(self.gateway))
+            serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
+            grpc = GrpcDoor(self.gateway, settings.grpc) if settings.grpc.enabled else None
+            if grpc is not None:
+                self.grpc_port = await grpc.start()
+            while not door.started and not serving.done():
+                await asyncio.sleep(0.005)
+            self._write_address()
+            self.ready.set()
+            await self._until_stopped(serving)
+            await self._close_doors(door, serving, grpc)
+        finally:
+            listener.close()
+            await self.gateway.stop()
+            self._forget_address()
+
+    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
+        waiting = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+
+    async def _close_doors(self, door: HttpDoor, serving: asyncio.Task[None], grpc: GrpcDoor | None) -> None:
+        self.gateway.intake.closed = True
+        for holder in self.gateway.fleet:
+            holder.draining = True
+            holder.seat.drain(reason="the gateway restarts", reconnect=True, delay_s=RECONNECT_S)
+        await asyncio.sleep(0)
+        for holder in self.gateway.fleet:
+            holder.seat.close(1012, "the gateway restarts")
+        if grpc is not None:
+            await grpc.stop()
+        door.should_exit = True
+        await serving
+
+    # ---------------------------------------------------------------- telling the command line where we are
+
+    @property
+    def url(self) -> str:
+        """The address for callers on this machine."""
+        host = self._settings.http.host
+        host = "127.0.0.1" if host in ("", "0.0.0.0") else "[::1]" if host == "::" else host  # noqa: S104
+        return f"http://{host}:{self.http_port}"
+
+    def _write_address(self) -> None:
+        folder = self._settings.data_path
+        folder.mkdir(parents=True, exist_ok=True)
+        address = {"url": self.url, "grpc": f"{self._settings.grpc.host}:{self.grpc_port}", "pid": os.getpid()}
+        fresh = folder / "gateway.json.new"
+        fresh.write_text(json.dumps(address) + "\n", encoding="utf-8")
+        fresh.replace(folder / "gateway.json")
+
+    def _forget_address(self) -> None:
+        (self._settings.data_path / "gateway.json").unlink(missing_ok=True)
+
+
+async def ensure_first_keys(gateway: Gateway, folder: Path) -> None:
+    """Make the admin key and the worker key of a new installation, each in a file only its owner can read."""
+    if not gateway.settings.auth.enabled:
+        return
+    standing = {record.name for record in await gateway.keys.all()}
+    wanted = {
+        "admin": (("admin",), "user"),
+        "worker": (("worker", "serve:*"), "worker"),
+    }
+    for name, (scopes, kind) in wanted.items():
+        path = folder / f"{name}.key"
+        if f"first {name}" in standing and path.exists():
+            continue
+        _, text = await gateway.keys.create(None, name=f"first {name}", scopes=scopes, kind=kind)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
+    """Serve in this process until a signal; returns the exit code."""
+    import uvloop
+
+    setup_logs(settings.log)
+
+    async def serve() -> None:
+        server = Server(settings, probe=probe)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        await server.run()
+
+    uvloop.run(serve())
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", code="ADDRESS_IN_USE") from error
+    listener.listen(4096)
+    listener.setblocking(False)
+    return listener
+
+
+def _config(gateway: Gateway) -> uvicorn.Config:
+    return uvicorn.Config(
+        build_http(gateway),
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=gateway.settings.link.max_frame_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        date_header=True,
+        backlog=4096,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(DRAIN_S),
+        h11_max_incomplete_event_size=None,
+    )

@@ -1,0 +1,65 @@
+"""The gateway's own log: standard error, text for people or one JSON object a line for collectors.
+
+What comes from outside is data: control characters are escaped, so nobody can forge a line (S29), and long
+fields are cut. Secrets have no business here; the text of an API key that slips in is starred out (INV-A6).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+import msgspec
+
+from taskgate.secret import STARS
+from taskgate.telemetry.settings import LogSettings
+
+MAX_CHARACTERS = 8192
+_KEY = re.compile(r"tg_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{20,}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def cleaned(text: str) -> str:
+    """The text as one line: no control or direction characters, no key, at most 8,192 characters."""
+    text = _KEY.sub(STARS, text[: MAX_CHARACTERS * 2])
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}" if found[0] != "\n" else "\\n", text)
+    return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "…"
+
+
+class TextFormat(logging.Formatter):
+    """`21:04:05.123 info  taskgate.runs.janitor: words`; a trace follows on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
+        line = f"{at} {record.levelname.lower():<7} {record.name}: {cleaned(record.getMessage())}"
+        if record.exc_info:
+            line += "\n" + _KEY.sub(STARS, self.formatException(record.exc_info))
+        return line
+
+
+class JsonFormat(logging.Formatter):
+    """One JSON object a line: `at level logger message error?`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": cleaned(record.getMessage()),
+        }
+        if record.exc_info:
+            fields["error"] = cleaned(self.formatException(record.exc_info))
+        return msgspec.json.encode(fields).decode()
+
+
+def setup_logs(settings: LogSettings) -> None:
+    """Send every logger of this process to standard error in the chosen format. Replaces earlier handlers."""
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonFormat() if settings.format == "json" else TextFormat())
+    root = logging.getLogger()
+    root.handlers[:] = [stream]
+    root.setLevel(settings.level.upper())
+    for noisy in ("uvicorn.error", "uvicorn.access", "asyncio", "grpc"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
