@@ -1,0 +1,101 @@
+"""`python -m benchmarks [runs idle journal overhead] [--quick] ...`: measures, prints one table each, then the goals.
+
+`make bench` runs all four within twelve minutes, `make bench ARGS=--quick` within three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import machine_line
+from benchmarks.places import run_folder
+from benchmarks.processes import Processes, Trouble
+from benchmarks.progress import say
+from benchmarks.runs import measure_runs
+from benchmarks.tables import Section, goal_table, text_of
+
+QUICK_RUNS_S, RUNS_S = 90.0, 480.0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("what", nargs="*", metavar="BENCHMARK", help=f"any of: {' '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round, small counts: does it work, and roughly how fast"
+    )
+    parser.add_argument("--rounds", type=int, help="counted rounds of `runs` (default 3)")
+    parser.add_argument("--only", default="", help="systems of `runs` by part of their key, such as taskgate,celery")
+    parser.add_argument("--n", type=int, default=0, help="runs of one bulk, the same for every system")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep every sample")
+    told = parser.parse_args()
+    unknown = set(told.what) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+    return told
+
+
+def runs(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_runs(
+        processes,
+        run,
+        rounds=told.rounds or (1 if told.quick else 3),
+        only=[name for name in told.only.split(",") if name],
+        count=told.n,
+        is_quick=told.quick,
+        until_s=QUICK_RUNS_S if told.quick else RUNS_S,
+    )
+
+
+BENCHMARKS: dict[str, Callable[[Processes, Path, argparse.Namespace], Section]] = {"runs": runs}
+
+
+def main() -> int:
+    """0 when all of ours was measured (a missed goal is no failure), 1 when something was not, 130 on Ctrl-C."""
+    told = arguments()
+    if not sys.platform.startswith("linux"):
+        print("the benchmarks read /proc and run on Linux alone", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    run = run_folder()
+    line = machine_line(run)
+    print(f"# taskgate benchmarks\n\n{line}\n", flush=True)
+    sections: dict[str, Section] = {}
+    try:
+        for name in told.what or BENCHMARKS:
+            sections[name] = _section(name, run, told)
+            print(text_of(sections[name]), end="\n\n", flush=True)
+    except KeyboardInterrupt:
+        say("interrupted; everything that was started has been ended")
+        return 130
+    report(sections, line, told.json)
+    return 0 if all(section.is_whole for section in sections.values()) else 1
+
+
+def _section(name: str, run: Path, told: argparse.Namespace) -> Section:
+    with Processes(run) as processes:
+        try:
+            return BENCHMARKS[name](processes, run, told)
+        except Trouble as trouble:
+            say(f"{name}: {trouble}")
+            return Section(title=name, notes=[f"not measured: {trouble}"], is_whole=False)
+
+
+def report(sections: dict[str, Section], line: str, file: Path | None) -> None:
+    goals = [goal for section in sections.values() for goal in section.goals]
+    if goals:
+        print(f"## Goals\n{goal_table(goals)}", flush=True)
+    if file is not None:
+        kept = {name: section.samples for name, section in sections.items()}
+        judged = [
+            {"goal": goal.title, "wanted": goal.wanted, "measured": goal.measured, "met": goal.is_met} for goal in goals
+        ]
+        file.write_text(json.dumps({"machine": line, "goals": judged, "samples": kept}, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
