@@ -120,14 +120,19 @@ def find_runs(query: Mapping[str, Any], limit: int, *, patience: Patience) -> Pl
 
 
 def cancel(run_id: str, patience: Patience) -> Plan[RunState]:
-    """The cancelled run; Conflict with `extra["status"]` when it had ended. A cancel whose answer got lost counts."""
+    """The cancelled run; Conflict with `extra["run_status"]` when it had ended before.
+
+    A cancel whose answer got lost counts: the repeated one finds the run cancelled, and that is what was wanted.
+    """
     request = requests.posted(f"/v1/runs/{requests.segment(run_id)}/cancel")
     attempts = Attempts(patience)
     try:
         answer = yield from exchange(request, patience, attempts)
     except Conflict as conflict:
-        if attempts.failure_count > 1 and conflict.extra.get("status") == "cancelled":
-            return (yield from ask(requests.run(run_id), RunState, patience))
+        state = yield from get_run(run_id, patience)
+        if attempts.failure_count > 1 and state.status == "cancelled":  # our own earlier try did it
+            return state
+        conflict.extra.setdefault("run_status", state.status)
         raise
     return decoded(answer, RunState)
 
@@ -173,11 +178,11 @@ def _ended_ones(waiting: dict[str, None], ends_at: float | None, patience: Patie
         longest_s = requests.WAIT_S if len(window) == len(waiting) else 1.0
         request = requests.wait(window, wait_s=max(0.0, min(longest_s, left_s)))
         ended = yield from ask_list(request, "runs", wanted=RunState, patience=patience)
-        found = [state for state in ended if state.id in waiting]
-        for state in found:
-            del waiting[state.id]
+        found = {state.id: state for state in ended if state.id in waiting}
+        for run_id in found:
+            del waiting[run_id]
         if found:
-            return found
+            return list(found.values())
         if left_s <= 0:
             raise _still_running(list(waiting))
         for run_id in window:  # to the end of the line

@@ -40,7 +40,7 @@ class AttemptState(Struct, frozen=True, kw_only=True):
     outcome: str | None = None
     error: Failure | None = None
     request: msgspec.Raw = NOTHING
-    response: msgspec.Raw | None = None
+    response: msgspec.Raw = NOTHING
     moved_on_because: str = ""
 
 
@@ -52,7 +52,7 @@ class RunState(Struct, frozen=True, kw_only=True):
     version: str = ""
     status: RunStatus = "queued"
     input: msgspec.Raw = NOTHING
-    output: msgspec.Raw | None = None
+    output: msgspec.Raw = NOTHING
     error: Failure | None = None
     chain_position: int = 0
     attempts: list[AttemptState] = []
@@ -75,7 +75,7 @@ class RunState(Struct, frozen=True, kw_only=True):
     def outcome(self) -> Any:
         """The output's value of a succeeded run; raises RunFailed, RunCancelled or RunTimedOut for the other ends."""
         if self.status == "succeeded":
-            return msgspec.json.decode(self.output or NOTHING)
+            return msgspec.json.decode(self.output)
         detail = (self.error.message if self.error else "") or f"run {self.id} ended {self.status}"
         code = self.error.code if self.error else None
         if self.status == "failed":
@@ -185,6 +185,10 @@ class Verdict(Generic[R]):
 
     accepted: R | None = None
     error: TaskgateError | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.accepted is not None
 
     @property
     def run(self) -> R:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any, Unpack
 
 from taskgate.client import plans
@@ -71,10 +72,11 @@ class AsyncClient(AsyncCaller):
         """The run of this id as it is now; NotFound for an unknown or foreign one."""
         return AsyncRun(self._line, await self._line.finish(plans.get_run(run_id, self._line.patience)), is_whole=True)
 
-    async def runs(self, *, limit: int = 50, **query: Unpack[RunQuery]) -> AsyncIterator[AsyncRun]:
+    async def runs(self, *, limit: int = 50, **query: Unpack[RunQuery]) -> AsyncGenerator[AsyncRun, None]:
         """Up to `limit` runs, newest first, fetched page by page."""
-        async for state in self._line.items(plans.find_runs(query, limit, patience=self._line.patience)):
-            yield AsyncRun(self._line, state)
+        async with aclosing(self._line.items(plans.find_runs(query, limit, patience=self._line.patience))) as states:
+            async for state in states:
+                yield AsyncRun(self._line, state)
 
     async def wait_many(self, runs: Iterable[AsyncRun | str], timeout_s: float | None = None) -> list[AsyncRun]:
         """The runs, in the order given, once all have ended; NotNow (STILL_RUNNING) when they do not."""
@@ -84,11 +86,13 @@ class AsyncClient(AsyncCaller):
 
     async def as_completed(
         self, runs: Iterable[AsyncRun | str], *, timeout_s: float | None = None
-    ) -> AsyncIterator[AsyncRun]:
+    ) -> AsyncGenerator[AsyncRun, None]:
         """Each run once, as it ends; NotNow (STILL_RUNNING, `extra["ids"]`) when some do not in time."""
         wanted = [ref if isinstance(ref, str) else ref.id for ref in runs]
-        async for state in self._line.items(plans.as_completed(wanted, timeout_s, patience=self._line.patience)):
-            yield AsyncRun(self._line, state, is_whole=True)
+        plan = plans.as_completed(wanted, timeout_s, patience=self._line.patience)
+        async with aclosing(self._line.items(plan)) as states:
+            async for state in states:
+                yield AsyncRun(self._line, state, is_whole=True)
 
     def _verdict(self, item: RunState | TaskgateError) -> Verdict[AsyncRun]:
         if isinstance(item, TaskgateError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -44,7 +44,7 @@ class AsyncLine:
         finally:
             running.close()
 
-    async def items(self, plan: Plan[Any]) -> AsyncIterator[Any]:
+    async def items(self, plan: Plan[Any]) -> AsyncGenerator[Any, None]:
         """What the plan emits, as it comes."""
         running = Running(self, plan)
         try:

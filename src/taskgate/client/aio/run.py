@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from taskgate.client import following, plans
@@ -18,18 +18,16 @@ class AsyncRun(RunView):
         super().__init__(state, is_whole=is_whole)
         self._line = line
 
-    async def follow(self, *, after: int = 0) -> AsyncIterator[Entry]:
+    def follow(self, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """Every journal entry behind number `after`, live, up to and with the result.
 
         Resumes by itself after a cut or a restart of the gateway: no entry is missing, none comes twice.
         """
-        async for entry in self._line.items(following.follow(self.id, after, patience=self._line.patience)):
-            yield entry
+        return self._line.items(following.follow(self.id, after, patience=self._line.patience))
 
-    async def journal(self, *, after: int = 0) -> AsyncIterator[Entry]:
+    def journal(self, *, after: int = 0) -> AsyncGenerator[Entry, None]:
         """The journal entries that are there now; does not wait for more."""
-        async for entry in self._line.items(following.journal(self.id, after, patience=self._line.patience)):
-            yield entry
+        return self._line.items(following.journal(self.id, after, patience=self._line.patience))
 
     async def wait(self, timeout_s: float | None = None) -> AsyncRun:
         """This run once it has ended, however it did; NotNow (STILL_RUNNING) when that takes longer."""
@@ -42,7 +40,7 @@ class AsyncRun(RunView):
         return (await self.wait(timeout_s))._state.outcome()
 
     async def cancel(self) -> AsyncRun:
-        """Cancel it at once and for good; Conflict, with the final state in `extra["status"]`, when it is too late."""
+        """Cancel it at once and for good; Conflict, with `extra["run_status"]`, when it has ended before."""
         self._learn(await self._line.finish(plans.cancel(self.id, self._line.patience)))
         return self
 

@@ -40,7 +40,7 @@ class Run(RunView):
         return self.wait(timeout_s)._state.outcome()
 
     def cancel(self) -> Run:
-        """Cancel it at once and for good; Conflict, with the final state in `extra["status"]`, when it is too late."""
+        """Cancel it at once and for good; Conflict, with `extra["run_status"]`, when it has ended before."""
         self._learn(self._line.finish(plans.cancel(self.id, self._line.patience)))
         return self
 
