@@ -7,11 +7,10 @@ so a definition that was replaced is still found by digest. Changing definitions
 from __future__ import annotations
 
 from taskgate.errors import NotFound
+from taskgate.runs.chain import chain_of
 from taskgate.runs.ports import Catalogue
 from taskgate.runs.schemas import Schema
-from taskgate.runs.task import SHARED, Target, TaskDefinition, digest_of
-
-IMPLICIT = Target(kind="workers")
+from taskgate.runs.task import SHARED, TaskDefinition, digest_of
 
 
 class Known:
@@ -22,7 +21,7 @@ class Known:
     def __init__(self, definition: TaskDefinition) -> None:
         self.definition = definition
         self.digest = digest_of(definition)
-        self.chain = definition.targets or [IMPLICIT]
+        self.chain = chain_of(definition)
         self.schema = Schema(bytes(definition.input_schema)) if definition.input_schema is not None else None
 
 

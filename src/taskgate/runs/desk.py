@@ -16,7 +16,7 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.identity.principal import Principal
 from taskgate.ids import is_id
 from taskgate.journal.ports import Journal
-from taskgate.runs import lifecycle
+from taskgate.runs import happenings
 from taskgate.runs.intake import Accepted, Intake, Submission
 from taskgate.runs.leases import Leases
 from taskgate.runs.ports import Applied, RunBook, RunFilter
@@ -73,7 +73,7 @@ class Desk:
                     code="RUN_ENDED",
                     extra={"status": run.status.value},
                 )
-            settled = (await self._settler.settle([Change(run, lifecycle.CancelAsked())]))[0]
+            settled = (await self._settler.settle([Change(run, happenings.CancelAsked())]))[0]
             if settled.verdict is Applied.APPLIED:
                 self._stop_holder(run)
                 return settled.run

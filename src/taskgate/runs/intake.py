@@ -17,9 +17,9 @@ from taskgate.errors import Conflict, InvalidInput, KeyReused, NotFound, Taskgat
 from taskgate.events import RunAccepted
 from taskgate.identity.principal import Principal
 from taskgate.ids import new_id
+from taskgate.runs.chain import advance_at, queue_of
 from taskgate.runs.definitions import Definitions, Known
 from taskgate.runs.dispatcher import Dispatcher
-from taskgate.runs.lifecycle import queue_of
 from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
@@ -142,7 +142,6 @@ class Intake:
         limits = known.definition.limits
         deadline_s = submission.deadline_s or limits.deadline_s or self._settings.deadline_s or None
         queued_at = due_at or now
-        advance_s = known.chain[0].advance_after_s
         return Run(
             id=new_id(now),
             tenant=Tenant(site_id=principal.site_id, user_id=principal.user_id, app_id=principal.app_id),
@@ -157,7 +156,7 @@ class Intake:
             created_at=now,
             due_at=due_at,
             start_by_at=None if limits.schedule_to_start_s is None else queued_at + limits.schedule_to_start_s,
-            advance_at=None if advance_s is None else queued_at + advance_s,
+            advance_at=advance_at(known.chain, 0, queued_at),
             deadline_at=None if deadline_s is None else now + deadline_s,
             timeout_s=submission.timeout_s,
             idempotency_key=submission.idempotency_key,

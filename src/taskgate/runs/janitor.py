@@ -15,7 +15,7 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.ids import new_token
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
-from taskgate.runs import lifecycle
+from taskgate.runs import happenings
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.leases import Leases
@@ -80,7 +80,7 @@ class Janitor:
         while True:
             await self._alarm.wait(self._settings.sweep_s)
             try:
-                if await self._leadership.campaign(DUTY, self._name, 30.0) is None:
+                if await self._leadership.campaign(DUTY, self._name, duration_s=30.0) is None:
                     continue
                 await self.sweep()
                 now = self._clock.monotonic()
@@ -105,14 +105,14 @@ class Janitor:
                 holder.seat.cancel(run.id, run.attempt, reason="lost")
                 if held is not None and not held.accepted and holder.strike(run.task):
                     _log.warning("worker %s does not begin offers of %s: it gets no more", worker_id, run.task)
-            changes.append(Change(run, lifecycle.LeaseExpired(), worker_id))
+            changes.append(Change(run, happenings.LeaseExpired(), worker_id))
         return await self._settle(changes)
 
     async def _fire(self) -> int:
         changes = []
         for run in await self._ledger.due(PAGE):
             held = self._leases.of_run(run.id)
-            changes.append(Change(run, lifecycle.TimerPassed()))
+            changes.append(Change(run, happenings.TimerPassed()))
             if held is not None:
                 self._leases.forget(run.id, held.run.attempt)
                 holder = self._fleet.find(held.worker_id)

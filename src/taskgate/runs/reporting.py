@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
-from taskgate.runs import lifecycle
+from taskgate.runs import happenings
 from taskgate.runs.leases import Held, Leases
 from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
@@ -58,7 +58,7 @@ class Reports:
             avoid = "" if refusal.reason == "busy" else holder.id
             if refusal.reason in ("unknown_task", "schema"):
                 holder.tasks.pop(held.run.task, None)
-            changes.append(Change(held.run, lifecycle.Refused(reason=refusal.reason), avoid))
+            changes.append(Change(held.run, happenings.Refused(reason=refusal.reason), avoid))
         await self._settler.settle(changes)
 
     async def lost(self, helds: Sequence[Held], *, reason: str) -> None:
@@ -66,7 +66,7 @@ class Reports:
         changes = []
         for held in helds:
             self._forget(held.run.id, held.run.attempt)
-            changes.append(Change(held.run, lifecycle.HolderLost(reason=reason), held.worker_id))
+            changes.append(Change(held.run, happenings.HolderLost(reason=reason, begun=held.accepted), held.worker_id))
         await self._settler.settle(changes)
 
     async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
@@ -88,7 +88,7 @@ class Reports:
             error = RunError(
                 code="START_TO_CLOSE_TIMEOUT", message="the try took longer than its limit", error_class="timeout"
             )
-            changes.append(Change(held.run, lifecycle.Failed(error=error, started_at=held.started_at)))
+            changes.append(Change(held.run, happenings.Failed(error=error, started_at=held.started_at)))
             holder = self._fleet.find(held.worker_id)
             if holder is not None:
                 holder.seat.cancel(held.run.id, held.run.attempt, reason="timeout")
@@ -113,11 +113,13 @@ class Reports:
                 found[index] = run if run is not None and _may_report(run, results[index]) else None
         return found
 
-    def _event_of(self, result: TaskResult, run: Run) -> lifecycle.Event:
+    def _event_of(self, result: TaskResult, run: Run) -> happenings.Event:
         held = self._leases.of_run(run.id)
         started_at = held.started_at if held is not None and held.started_at else result.started_at or None
         if result.status == "error":
-            return lifecycle.Failed(error=_error_of(result), response=None, started_at=started_at)
+            failure = _error_of(result)
+            digest = _digest(f"{failure.code}\0{failure.message}".encode())
+            return happenings.Failed(error=failure, started_at=started_at, digest=digest)
         output = bytes(result.result)
         if len(output) > self._settings.max_output_bytes:
             error = RunError(
@@ -125,9 +127,8 @@ class Reports:
                 message=f"the output has {len(output)} bytes, the limit is {self._settings.max_output_bytes}",
                 retryable=False,
             )
-            return lifecycle.Failed(error=error, response=None, started_at=started_at)
-        digest = hashlib.sha256(output).hexdigest()[:32]
-        return lifecycle.Succeeded(output=output, digest=digest, started_at=started_at)
+            return happenings.Failed(error=error, started_at=started_at, digest=_digest(output))
+        return happenings.Succeeded(output=output, digest=_digest(output), started_at=started_at)
 
     def _forget(self, run_id: str, attempt: int) -> Held | None:
         held = self._leases.forget(run_id, attempt)
@@ -136,6 +137,10 @@ class Reports:
             if holder is not None:
                 holder.held.pop(run_id, None)
         return held
+
+
+def _digest(answer: bytes) -> str:
+    return hashlib.sha256(answer).hexdigest()[:32]
 
 
 def _may_report(run: Run, result: TaskResult) -> bool:

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.events import RunFinished, RunMoved
+from taskgate.runs.chain import moved
 from taskgate.runs.definitions import Definitions
-from taskgate.runs.lifecycle import Event, Stale, advance, moved
+from taskgate.runs.happenings import Event, Stale
+from taskgate.runs.lifecycle import advance
 from taskgate.runs.ports import Applied, Move, RunLedger
 from taskgate.runs.run import Run, Status
 
