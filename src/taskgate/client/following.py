@@ -8,7 +8,9 @@ The gateway writes a comment every 15 s, so a silent stream is a dead one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 import msgspec
 
@@ -19,18 +21,29 @@ from taskgate.client.shapes import Entry
 from taskgate.client.steps import Answer, Emit, Lost, Open, Pause, Plan, Read
 from taskgate.errors import RemoteLinkError
 
+T = TypeVar("T")
+END_EVENT = "end"  # said behind the last entry of a whole journal
 GAP_COUNT = 5
 EVENT_BYTES = 8 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a stream: its name, and its data as one piece."""
+
+    name: str
+    content: bytes
+
+
 class EventStream:
-    """Bytes of a `text/event-stream` in, the data of its events out (WHATWG HTML 9.2.6), however they are cut."""
+    """Bytes of a `text/event-stream` in, its events out (WHATWG HTML 9.2.6), however the bytes are cut."""
 
     def __init__(self) -> None:
         self._rest = b""
-        self._event: list[bytes] = []
+        self._name = ""
+        self._lines: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[Event]:
         """The events that this piece completes; an event that is cut off is never given."""
         whole = (self._rest + chunk).replace(b"\r\n", b"\n")
         *lines, self._rest = whole.split(b"\n")
@@ -38,12 +51,21 @@ class EventStream:
             raise RemoteLinkError(f"a journal entry of more than {EVENT_BYTES} bytes")
         events = []
         for line in lines:
-            if not line and self._event:
-                events.append(b"\n".join(self._event))
-                self._event = []
-            elif line.startswith(b"data:"):
-                self._event.append(line[5:].removeprefix(b" "))
+            if line.startswith(b"data:"):
+                self._lines.append(line[5:].removeprefix(b" "))
+            elif line.startswith(b"event:"):
+                self._name = line[6:].strip().decode("utf-8", "replace")
+            elif not line:
+                if self._lines:
+                    events.append(Event(self._name, b"\n".join(self._lines)))
+                self._name, self._lines = "", []
         return events
+
+
+class End(msgspec.Struct):
+    """What the end event tells."""
+
+    last_seq: int
 
 
 class Place(Enum):
@@ -74,6 +96,11 @@ class Tail:
         if entry.kind == "result":
             self._end(entry)
         return Place.NEXT
+
+    def ends_at(self, last_seq: int) -> bool:
+        """The gateway says that nothing follows `last_seq`: whether that is how far we read."""
+        self.is_ended = self.is_ended or last_seq == self.seq
+        return self.is_ended
 
     def _end(self, entry: Entry) -> None:
         self.is_ended = True
@@ -117,8 +144,11 @@ def _read_on(tail: Tail, attempts: Attempts) -> Plan[Lost]:
         if not chunk:
             return Lost(reason="the journal's stream ended before the run did")
         attempts.alive()
-        for data in stream.feed(chunk):
-            entry = _entry(data)
+        for event in stream.feed(chunk):
+            if event.name == END_EVENT:
+                is_whole = tail.ends_at(_read(event, End).last_seq)
+                return Lost(reason="ended" if is_whole else f"entries after {tail.seq} are missing")
+            entry = _read(event, Entry)
             place = tail.place(entry)
             if place is Place.NEXT:
                 attempts.failure_count = 0
@@ -130,8 +160,8 @@ def _read_on(tail: Tail, attempts: Attempts) -> Plan[Lost]:
     return Lost(reason="the run has ended")
 
 
-def _entry(data: bytes) -> Entry:
+def _read(event: Event, wanted: type[T]) -> T:
     try:
-        return msgspec.json.decode(data, type=Entry)
+        return msgspec.json.decode(event.content, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RemoteLinkError(f"a journal entry that cannot be read: {error}") from error

@@ -6,6 +6,7 @@ carries an idempotency key, so an answer that got lost is asked for again and gi
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -58,7 +59,9 @@ def submit_many(
 
     `key` names the whole: item n has the key `key-n`, so the same call again makes no run twice.
     """
-    for items in _batches(values, key or str(uuid.uuid4()), options):
+    key = key or str(uuid.uuid4())
+    requests.quoted(f"{key}-{sys.maxsize}")  # every item's key must fit
+    for items in _batches(values, key, options):
         answer = yield from exchange(requests.batch(task, items), patience)
         rows = decoded(answer, dict[str, msgspec.Raw])
         verdicts = _read(rows.get("items", msgspec.Raw(b"[]")), list[VerdictRow])

@@ -75,7 +75,8 @@ def run(run_id: str) -> Request:
 def runs(query: Mapping[str, Any], *, limit: int, cursor: str) -> Request:
     """One page of runs, newest first."""
     wanted = {name: ("true" if value is True else value) for name, value in query.items() if value not in ("", False)}
-    return Request(method="GET", path="/v1/runs?" + urlencode({**wanted, "limit": limit, "cursor": cursor}))
+    page = {"limit": limit, "cursor": cursor} if cursor else {"limit": limit}
+    return Request(method="GET", path="/v1/runs?" + urlencode({**wanted, **page}))
 
 
 def wait(run_ids: list[str], *, wait_s: float) -> Request:

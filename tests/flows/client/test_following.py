@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +26,11 @@ def journal(seq: int) -> bytes:
     return event(seq, "result", fields={"count": END - 1}) if seq == END else event(seq)
 
 
+def end(last_seq: int) -> bytes:
+    """What the gateway says behind the last entry."""
+    return b"event: end\ndata: " + json.dumps({"status": "succeeded", "last_seq": last_seq}).encode() + b"\n\n"
+
+
 def stream(*pieces: bytes, is_cut: bool = False) -> Reply:
     """A journal's stream."""
     return Reply(headers=EVENTS, pieces=pieces, is_cut=is_cut)
@@ -39,7 +45,9 @@ def resuming(cut_after: Callable[[int], int]) -> Callable[[Asked], Reply]:
         after = int(asked.headers["last-event-id"])
         last = min(END, after + cut_after(after))
         pieces = [b": alive\n\n", *(journal(seq) for seq in range(after + 1, last + 1))]
-        if last < END:
+        if last == END:
+            pieces.append(end(END))
+        else:
             pieces.append(journal(last + 1)[:9])  # half an entry is no entry
         return stream(*pieces, is_cut=last < END)
 
@@ -91,6 +99,15 @@ def test_an_end_that_counts_otherwise_is_told(shell: Shell) -> None:
         run = started(shell, gateway.url)
         with pytest.raises(RemoteLinkError, match="should have 7"):
             shell.do(run.follow())
+
+
+def test_an_end_without_a_result(shell: Shell) -> None:
+    """A journal whose result is gone (a purged run) still ends; one that says it has more is asked for again."""
+    early = stream(journal(1), end(3))
+    whole = stream(journal(2), journal(3), end(3))
+    with serving(replies(ACCEPTED, early, whole)) as gateway:
+        entries = shell.do(started(shell, gateway.url).follow())
+    assert [entry.seq for entry in entries] == [1, 2, 3]
 
 
 def test_a_gateway_that_restarts_is_waited_for(shell: Shell) -> None:
