@@ -1,0 +1,37 @@
+"""One SQLite file with everything but journals: its writer, its readers and the ports that stand on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from taskgate.clock import Clock
+from taskgate.lifespan import Lifespan
+from taskgate.stores.sqlite.book import SqliteRunBook
+from taskgate.stores.sqlite.ledger import SqliteRunLedger
+from taskgate.stores.sqlite.reader import Reader
+from taskgate.stores.sqlite.statements import MIGRATIONS
+from taskgate.stores.sqlite.writer import Writer
+
+FILE = "taskgate.db"
+
+
+class SqliteStore:
+    """The embedded store in a folder. Making it does no I/O; `start` opens, locks and migrates."""
+
+    def __init__(self, folder: Path, *, clock: Clock, probe: Callable[[str], None] | None = None) -> None:
+        path = folder / FILE
+        self.writer = Writer(path, migrations=MIGRATIONS, probe=probe, name="ledger")
+        reader = Reader(path, name="ledger reader")
+        lister = Reader(path, name="ledger lister")
+        self._life = Lifespan(self.writer, reader, lister)
+        self.ledger = SqliteRunLedger(self.writer, reader, clock)
+        self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)
+
+    async def start(self) -> None:
+        """Open the file; StoreError when another process owns the folder or the library is too old."""
+        await self._life.start()
+
+    async def stop(self) -> None:
+        """Commit what was submitted and close."""
+        await self._life.stop()
