@@ -168,7 +168,7 @@ class Keys:
             await self._changed(key_id, is_revoked=False)
         return fresh, text
 
-    async def all(self, by: Principal | None) -> list[KeyRecord]:
+    async def all(self, by: Principal | None = None) -> list[KeyRecord]:
         """Every key, ended ones too, oldest first."""
         if by is not None:
             by.require("admin")

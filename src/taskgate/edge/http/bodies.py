@@ -38,7 +38,7 @@ class SubmitBody(Shape):
 class BatchItem(SubmitBody):
     """One piece of work of a batch; its key stands beside it."""
 
-    idempotency_key: str = ""
+    idempotency_key: str | None = None
 
 
 class BatchBody(Shape):
@@ -54,6 +54,14 @@ class WaitBody(Shape):
     timeout_s: Annotated[float, Meta(ge=0)] = 30.0
 
 
+class TargetBody(Target, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One way to get the task done."""
+
+
+class LimitsBody(TaskLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of the task's runs; null means the gateway's default."""
+
+
 class TaskBody(Shape):
     """A task's definition as a person declares it."""
 
@@ -62,9 +70,8 @@ class TaskBody(Shape):
     input_schema: Raw | None = None
     output_schema: Raw | None = None
     examples: Annotated[list[Raw], Meta(max_length=100)] = []
-    targets: list[Target] = []
-    limits: TaskLimits = TaskLimits()
-    shared: bool = False
+    targets: list[TargetBody] = []
+    limits: LimitsBody = LimitsBody()
 
 
 class KeyBody(Shape):

@@ -40,7 +40,7 @@ class Call:
     """A request and its answer. Made per request, before anything is known about the caller."""
 
     __slots__ = (
-        "_receive", "_send", "body_seen", "extra_headers", "headers", "method", "path", "principal", "query",
+        "_receive", "_send", "body_seen", "extra_headers", "headers", "is_head", "method", "path", "principal", "query",
         "request_id", "scope", "started", "status", "traceparent",
     )  # fmt: skip
 
@@ -48,7 +48,8 @@ class Call:
         self.scope = scope
         self._receive = receive
         self._send = send
-        self.method: str = scope["method"]
+        self.is_head = scope["method"] == "HEAD"  # answered like GET; the server leaves the body out
+        self.method: str = "GET" if self.is_head else scope["method"]
         self.path: str = scope["path"]
         self.query: bytes = scope["query_string"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])

@@ -1,0 +1,168 @@
+"""The HTTP door of a gateway: one ASGI application.
+
+In this order, for every request: is it a request at all (method, path, headers), who calls (before a byte of the
+body is read, INV-A4), then the raw endpoint or the administrative application. Every error leaves as a problem
+document with a trace id; what nobody expected is logged with that id and told to nobody.
+Open to callers without a credential are the paths in `OPEN` and the assets of the page, and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any
+
+from fastapi.routing import APIRoute
+
+from taskgate.edge.gate import Gate
+from taskgate.edge.http.admin import CALL, build_admin
+from taskgate.edge.http.admin_keys import KeyRoutes
+from taskgate.edge.http.admin_runs import RunRoutes
+from taskgate.edge.http.admin_tasks import TaskRoutes
+from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send
+from taskgate.edge.http.cors import Cors
+from taskgate.edge.http.document import DocumentEndpoint
+from taskgate.edge.http.doors import Doors
+from taskgate.edge.http.health import HealthEndpoints
+from taskgate.edge.http.journal import JournalEndpoint
+from taskgate.edge.http.live import Live
+from taskgate.edge.http.page import Page
+from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
+from taskgate.edge.http.runs import RunEndpoints
+from taskgate.errors import Malformed, TaskgateError, WrongMethod
+
+_log = logging.getLogger(__name__)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def build_http(doors: Doors, *, sockets: Asgi | None = None) -> HttpDoor:
+    """The ASGI application of these doors; WebSocket connections go to `sockets`."""
+    return HttpDoor(doors, sockets=sockets)
+
+
+class HttpDoor:
+    """An ASGI application. `close` ends requests that would stay open, so that a server can stop soon."""
+
+    def __init__(self, doors: Doors, *, sockets: Asgi | None) -> None:
+        http, auth = doors.settings.http, doors.settings.auth
+        self._gate = Gate(doors.keys, clock=doors.clock, auth_enabled=auth.enabled)
+        self._cors = Cors(http.cors_origins)
+        self._live = Live(doors.bus)
+        self._sockets = sockets
+        self._admin = build_admin()
+        for part in (RunRoutes, TaskRoutes, KeyRoutes):
+            part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
+        self._pages = RawRoutes([*Page().routes(), *HealthEndpoints(doors.keys).routes()])
+        self._open = frozenset(route.template for route in self._pages.routes)
+        self._raw = RawRoutes(
+            [
+                *self._pages.routes,
+                RawRoute("GET", "/openapi.json", DocumentEndpoint(doors, self._admin).read),
+                *_hot_routes(doors, self._live, max_body_bytes=http.max_body_bytes),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(Call(scope, receive, send), receive)
+        elif scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+        else:
+            await _lifespan(receive, send)
+
+    def close(self) -> None:
+        """End every stream and every wait; later ones end at once."""
+        self._live.close()
+
+    def routes(self) -> list[tuple[str, str]]:
+        """(method, path template) of everything that is served here."""
+        raw = [(route.method, route.template) for route in self._raw.routes]
+        admin = [
+            (method, route.path)
+            for route in self._admin.routes
+            if isinstance(route, APIRoute)
+            for method in sorted(route.methods or ())
+        ]
+        return [*raw, *admin]
+
+    @property
+    def open_paths(self) -> frozenset[str]:
+        """The paths that answer without a credential."""
+        return self._open
+
+    async def _answer(self, call: Call, receive: Receive) -> None:
+        try:
+            await self._serve(call, receive)
+        except CallerGone:
+            return
+        except TaskgateError as error:
+            await self._fail(call, error)
+        except Exception:
+            _log.exception("%s %s failed, trace %s", call.method, ascii(call.path[:200]), call.trace_id)
+            if not call.started:
+                detail = "something went wrong in the gateway; the trace id finds it in the logs"
+                await call.fail(TaskgateError(detail))
+
+    async def _serve(self, call: Call, receive: Receive) -> None:
+        scope = call.scope
+        if scope["method"] not in METHODS:
+            raise WrongMethod("this method is not served", extra={"allow": ", ".join(sorted(METHODS))})
+        refuse_doubtful(scope.get("raw_path") or b"", call.path)
+        call.refuse_twins()
+        if b"host" not in call.headers and scope.get("http_version") == "1.1":
+            raise Malformed("the header Host is missing")
+        if self._cors.is_on and await self._cors.answered(call):
+            return
+        client = scope.get("client")
+        admit = self._gate.admit_or_none if call.path in self._open else self._gate.admit
+        call.principal = await admit(scope["headers"], query=call.query, address=client[0] if client else "")
+        found = self._raw.find(call.method, call.path)
+        if found is not None:
+            serve, variable = found
+            await serve(call, variable)
+        else:
+            await self._administer(call, receive)
+
+    async def _administer(self, call: Call, receive: Receive) -> None:
+        """Hand the call to FastAPI; what it answers gets the same protective headers."""
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                await call.start(message["status"], [*message.get("headers", ()), *GUARDS])
+            else:
+                await call.send(message)
+
+        await self._admin({**call.scope, "method": call.method, CALL: call}, receive, send)
+
+    async def _fail(self, call: Call, error: TaskgateError) -> None:
+        if call.started:
+            _log.warning("%s %s was cut: %s, trace %s", call.method, ascii(call.path[:200]), error.code, call.trace_id)
+            return
+        await call.fail(error)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._sockets is not None:
+            await self._sockets(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": "nothing listens here"})
+
+
+def _hot_routes(doors: Doors, live: Live, *, max_body_bytes: int) -> list[RawRoute]:
+    runs = RunEndpoints(doors, live, max_body_bytes=max_body_bytes)
+    return [
+        RawRoute("POST", "/v1/tasks/{task}/runs", runs.submit),
+        RawRoute("POST", "/v1/tasks/{task}/runs/batch", runs.batch),
+        RawRoute("GET", "/v1/runs/{run_id}", runs.read),
+        RawRoute("POST", "/v1/runs/wait", runs.wait),
+        RawRoute("GET", "/v1/runs/{run_id}/journal", JournalEndpoint(doors, live).read),
+    ]
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """The parts of a gateway have a life of their own; the server's is only agreed to."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

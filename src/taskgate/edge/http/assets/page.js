@@ -1,0 +1,63 @@
+"use strict";
+// Asks for the key, fetches the document with it, shows it. The key lives in this closure and in Swagger UI only.
+(() => {
+  const form = document.getElementById("ask");
+  const field = document.getElementById("key");
+  const button = form.querySelector("button");
+  const refusal = document.getElementById("refusal");
+
+  // Descriptions come from workers: they are shown as text, never as markup.
+  const plainText = () => ({
+    wrapComponents: {
+      Markdown: (_, system) => ({ source }) =>
+        source ? system.React.createElement("p", { className: "plain" }, String(source)) : null,
+    },
+  });
+
+  const show = (spec, key) => {
+    document.getElementById("door").hidden = true;
+    const place = document.getElementById("document");
+    place.hidden = false;
+    const ui = SwaggerUIBundle({
+      spec,
+      domNode: place,
+      layout: "BaseLayout",
+      presets: [SwaggerUIBundle.presets.apis],
+      plugins: [plainText],
+      validatorUrl: null,
+      deepLinking: true,
+      filter: true,
+      displayRequestDuration: true,
+      defaultModelsExpandDepth: 0,
+      docExpansion: "list",
+      tryItOutEnabled: true,
+      persistAuthorization: false,
+      withCredentials: false,
+      onComplete: () => { if (key) { ui.preauthorizeApiKey("apiKey", key); } },
+    });
+  };
+
+  const open = async (key) => {
+    const headers = key ? { "X-API-Key": key } : {};
+    const answer = await fetch("/openapi.json", { headers, credentials: "omit", cache: "no-store" });
+    const told = await answer.json();
+    if (!answer.ok) { throw new Error(told.detail || `refused with ${answer.status}`); }
+    show(told, key);
+  };
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    refusal.hidden = true;
+    button.disabled = true;
+    try {
+      await open(field.value.trim());
+      field.value = "";
+    } catch (error) {
+      refusal.textContent = error.message;
+      refusal.hidden = false;
+      field.select();
+    } finally {
+      button.disabled = false;
+    }
+  });
+})();

@@ -1,0 +1,150 @@
+"""One OpenAPI document: our own API beside every task that the caller may submit, each as its own operation.
+
+It is put together per caller: an operation whose scope the caller lacks is left out, and so is another site's task.
+3.1 unless 3.2 is asked for; 3.2 adds what a stream's events look like and the order of tags.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from taskgate import __version__
+from taskgate.edge.http import asking
+from taskgate.edge.http.call import Call
+from taskgate.edge.http.described import SCOPE
+from taskgate.edge.http.doors import Doors
+from taskgate.edge.http.operations import Operations, raw_operations
+from taskgate.edge.http.schemas import components
+from taskgate.edge.http.task_pages import operation_of, path_of, schemas_of, tag_of
+from taskgate.errors import InvalidInput
+from taskgate.identity.principal import Principal
+from taskgate.runs.task import TaskDefinition
+
+VERSIONS = {"3.1": "3.1.1", "3.2": "3.2.0"}
+OWN_TAGS = {
+    "Runs": "Durable work: accepted once, done under leases, ended once.",
+    "Tasks": "What can be done, and how.",
+    "Workers": "Who does it.",
+    "Dead letters": "Runs that failed for good.",
+    "Keys": "Who may call.",
+    "Gateway": "Health, and this document.",
+}
+SECURITY = {
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+JOURNAL = "/v1/runs/{run_id}/journal"
+EVENT = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"enum": ["log", "progress", "token", "state", "result", "end"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Entry"},
+        },
+    },
+}
+
+
+class DocumentEndpoint:
+    """`GET /openapi.json`."""
+
+    def __init__(self, doors: Doors, admin: FastAPI) -> None:
+        self._doors = doors
+        self._own = {**raw_operations(), **_operations_of(admin)}
+        self._schemas = components()
+
+    async def read(self, call: Call, _: str) -> None:
+        """The document as this caller may see it."""
+        principal = asking.caller_of(call)
+        version = asking.query_of(call, "version").get("version", "3.1")
+        if version not in VERSIONS:
+            raise InvalidInput("version is 3.1 or 3.2", extra={"parameter": "version"})
+        tasks = self._doors.definitions.visible(principal.site_id) if principal.may("submit") else []
+        document = merged(self._own, self._schemas, principal=principal, tasks=tasks, version=version)
+        await call.answer(200, msgspec.json.encode(document))
+
+
+def merged(
+    own: Operations, schemas: dict[str, Any], *, principal: Principal, tasks: Iterable[TaskDefinition], version: str
+) -> dict[str, Any]:
+    """The document for one caller."""
+    paths: dict[str, dict[str, Any]] = {}
+    found = dict(schemas)
+    tags: dict[str, str] = {}
+    for definition in tasks:
+        paths[path_of(definition)] = {"post": _shown(operation_of(definition, schemas["SubmitBody"]))}
+        found.update(schemas_of(definition))
+        tags.setdefault(tag_of(definition), "")
+    for (method, path), operation in own.items():
+        if not operation[SCOPE] or principal.may(operation[SCOPE]):
+            paths.setdefault(path, {})[method.lower()] = _shown(operation)
+            tags.update(dict.fromkeys(operation["tags"], ""))
+    document: dict[str, Any] = {
+        "openapi": VERSIONS[version],
+        "info": {
+            "title": "taskgate",
+            "version": __version__,
+            "description": "One door for AI work. Every task that you may run stands here as its own operation.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{name: []} for name in SECURITY],
+        "tags": [_tag(name, version) for name in sorted(tags, key=_rank)],
+        "paths": paths,
+        "components": {"securitySchemes": SECURITY, "schemas": found},
+    }
+    if version == "3.2":
+        _tell_events(document)
+    return document
+
+
+def _shown(operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation as it stands in the document: how it is guarded is said in words and by `security`."""
+    shown = {name: part for name, part in operation.items() if name != SCOPE}
+    if operation["operationId"].startswith("health"):
+        shown["security"] = [{}, *({name: []} for name in SECURITY)]
+    return shown
+
+
+def _rank(tag: str) -> tuple[int, str]:
+    """Tasks first, by name; then our own tags in their order."""
+    own = list(OWN_TAGS)
+    return (own.index(tag) + 1, "") if tag in own else (0, tag)
+
+
+def _tag(name: str, version: str) -> dict[str, Any]:
+    tag = {"name": name, "description": OWN_TAGS.get(name, "Tasks that you may run.")}
+    return {**tag, "kind": "nav"} if version == "3.2" else tag
+
+
+def _tell_events(document: dict[str, Any]) -> None:
+    journal = document["paths"].get(JOURNAL)
+    if journal is not None:
+        told = copy.deepcopy(journal)
+        told["get"]["responses"]["200"]["content"]["text/event-stream"] = {"itemSchema": EVENT}
+        document["paths"][JOURNAL] = told
+
+
+def _operations_of(admin: FastAPI) -> Operations:
+    """What FastAPI serves: our own description, with the parameters that FastAPI reads."""
+    told = get_openapi(title="", version="", routes=admin.routes)
+    found: Operations = {}
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            operation["responses"].pop("422", None)
+            kept = {name: part for name, part in operation.items() if name != "responses"}
+            responses = {
+                s: r for s, r in operation["responses"].items() if r.get("description") != "Successful Response"
+            }
+            found[(method.upper(), path)] = {**kept, "responses": responses}
+    return found

@@ -1,0 +1,76 @@
+"""What the HTTP door needs of a gateway, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from taskgate.bus import Bus
+from taskgate.clock import Clock
+from taskgate.edge.settings import HttpSettings
+from taskgate.fleet.fleet import Fleet
+from taskgate.identity.keys import Keys
+from taskgate.identity.settings import AuthSettings
+from taskgate.journal.entry import Entry
+from taskgate.runs.declaring import Declarations
+from taskgate.runs.definitions import Definitions
+from taskgate.runs.desk import Desk
+from taskgate.runs.intake import Intake
+from taskgate.runs.why import Explainer
+
+
+class RunEntries(Protocol):
+    """The journal of runs as callers read it: it ends with one entry of kind `result`."""
+
+    async def read(self, run_id: str, after: int, *, limit: int) -> list[Entry]: ...
+
+    def follow(self, run_id: str, after: int) -> AsyncIterator[list[Entry]]:
+        """Entries behind `after`, stored ones and then live ones; ends behind the `result` entry."""
+        ...
+
+
+class DoorSettings(Protocol):
+    """The sections of the settings that this door reads."""
+
+    @property
+    def http(self) -> HttpSettings: ...
+
+    @property
+    def auth(self) -> AuthSettings: ...
+
+
+class Doors(Protocol):
+    """A gateway as its doors see it. Tenancy is checked by what stands behind these names."""
+
+    @property
+    def settings(self) -> DoorSettings: ...
+
+    @property
+    def intake(self) -> Intake: ...
+
+    @property
+    def desk(self) -> Desk: ...
+
+    @property
+    def explainer(self) -> Explainer: ...
+
+    @property
+    def definitions(self) -> Definitions: ...
+
+    @property
+    def declarations(self) -> Declarations: ...
+
+    @property
+    def fleet(self) -> Fleet: ...
+
+    @property
+    def keys(self) -> Keys: ...
+
+    @property
+    def run_journal(self) -> RunEntries: ...
+
+    @property
+    def bus(self) -> Bus: ...
+
+    @property
+    def clock(self) -> Clock: ...

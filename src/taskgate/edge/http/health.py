@@ -1,0 +1,71 @@
+"""Health: open to everybody and silent about what runs here; a credential shows the version and the parts.
+
+`/health` and `/health/live` say that the process answers. `/health/ready` asks the store, within 2 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from taskgate import __version__
+from taskgate.edge.http.call import Call
+from taskgate.edge.http.paths import RawRoute
+from taskgate.edge.http.reading import encoded
+from taskgate.edge.http.shapes import HealthShape
+from taskgate.errors import NotNow, StoreError
+from taskgate.identity.keys import Keys
+
+ANSWER_S = 2.0
+REMEMBERED_S = 1.0
+NOBODY = "............"
+
+
+class HealthEndpoints:
+    """Three questions."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._asked_at = float("-inf")
+        self._known = "ok"
+
+    def routes(self) -> list[RawRoute]:
+        """Where they are asked."""
+        return [
+            RawRoute("GET", "/health", self._alive),
+            RawRoute("GET", "/health/live", self._alive),
+            RawRoute("GET", "/health/ready", self._ready),
+        ]
+
+    async def _alive(self, call: Call, _: str) -> None:
+        await call.answer(200, encoded(HealthShape(status="ok", version=_version_for(call))))
+
+    async def _ready(self, call: Call, _: str) -> None:
+        store = await self._store()
+        checks = {"store": store} if call.principal is not None else {}
+        status = "ok" if store == "ok" else "unavailable"
+        shape = HealthShape(status=status, version=_version_for(call), checks=checks)
+        headers = [] if store == "ok" else [(b"retry-after", b"1")]
+        await call.answer(200 if store == "ok" else 503, encoded(shape), headers=headers)
+
+    async def _store(self) -> str:
+        """`ok` when the store answered a small question in time; the keys live in the same one as the runs.
+
+        Asked at most once a second, however many strangers want to know.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._asked_at + REMEMBERED_S:
+            self._asked_at = now
+            self._known = await self._ask()
+        return self._known
+
+    async def _ask(self) -> str:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._keys.recall.find(NOBODY)
+        except (NotNow, StoreError, TimeoutError):
+            return "unavailable"
+        return "ok"
+
+
+def _version_for(call: Call) -> str:
+    return "" if call.principal is None else __version__

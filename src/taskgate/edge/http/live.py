@@ -1,0 +1,93 @@
+"""Requests that stay open: each learns when it has to end before its time.
+
+Three things end one: the caller hangs up, its key is revoked (INV-A5), the gateway closes. Whoever waits does so
+beside the future that `watch` gives, and gives back everything when it resolves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any, TypeVar
+
+from taskgate.bus import Bus
+from taskgate.edge.http.call import Call, CallerGone
+from taskgate.errors import Unauthenticated
+from taskgate.events import KeyRevoked
+
+T = TypeVar("T")
+
+
+class End(Enum):
+    """Why an open request ends."""
+
+    GONE = "gone"
+    REVOKED = "revoked"
+    CLOSING = "closing"
+
+
+class Live:
+    """The open requests of the door, by the key that opened them."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._open: dict[str, set[asyncio.Future[End]]] = {}
+        self._unsubscribe = bus.subscribe(KeyRevoked, lambda event: self._end(event.key_id, End.REVOKED))
+        self._is_closing = False
+
+    def close(self) -> None:
+        """End every open request and every later one at once."""
+        self._is_closing = True
+        self._unsubscribe()
+        for key_id in tuple(self._open):
+            self._end(key_id, End.CLOSING)
+
+    @asynccontextmanager
+    async def watch(self, call: Call) -> AsyncIterator[asyncio.Future[End]]:
+        """A future that tells when this request has to end; its body must have been read."""
+        key_id = call.principal.id if call.principal else ""
+        end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._open.setdefault(key_id, set()).add(end)
+        if self._is_closing:
+            end.set_result(End.CLOSING)
+        listening = asyncio.create_task(_until_gone(call, end))
+        try:
+            yield end
+        finally:
+            listening.cancel()
+            ends = self._open[key_id]
+            ends.discard(end)
+            if not ends:
+                del self._open[key_id]
+
+    async def during(self, call: Call, work: Coroutine[Any, Any, T]) -> T | None:
+        """The work's result, None when the gateway closes first. Raises CallerGone or Unauthenticated when the
+        caller hangs up or loses its key; the work is cancelled then and has ended when this returns."""
+        async with self.watch(call) as end:
+            working = asyncio.create_task(work)
+            try:
+                waits: set[asyncio.Future[Any]] = {working, end}
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    return working.result()
+            finally:
+                if not working.done():
+                    working.cancel()
+                    await asyncio.wait({working})
+            if end.result() is End.GONE:
+                raise CallerGone
+            if end.result() is End.REVOKED:
+                raise Unauthenticated("this key has expired or was revoked", code="KEY_REVOKED")
+            return None
+
+    def _end(self, key_id: str, why: End) -> None:
+        for end in tuple(self._open.get(key_id, ())):
+            if not end.done():
+                end.set_result(why)
+
+
+async def _until_gone(call: Call, end: asyncio.Future[End]) -> None:
+    await call.gone()
+    if not end.done():
+        end.set_result(End.GONE)
