@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: setup up demo test check format soak bench docs proto lock clean help
+.PHONY: setup up demo test check format soak bench profile docs proto lock clean help
 
 setup: $(READY) ## make .venv from the lock file
 
@@ -37,6 +37,9 @@ soak: $(READY) ## the long tests: many kills, many histories
 bench: $(READY) ## speed beside other systems, in one interleaved run
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+profile: $(READY) ## where the gateway's time goes during a bulk of runs
+	@exec $(BIN)/python -m benchmarks profile $(ARGS)
+
 docs: $(READY) ## write the generated pages under docs/reference
 	@exec $(BIN)/python -m tools.docs $(ARGS)
 
@@ -47,7 +50,7 @@ lock: $(READY) ## resolve the dependencies anew (ARGS="--upgrade" for newer vers
 	@.venv-bootstrap/bin/uv lock --python $(BIN)/python $(ARGS)
 
 clean: ## remove environments, caches and local state
-	@rm -rf .venv .venv-bootstrap .taskgate .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	@rm -rf .venv .venv-bootstrap .taskgate .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list

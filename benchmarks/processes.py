@@ -61,8 +61,10 @@ class Processes:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[Process] = []
+        self._others: set[tuple[int, str]] = set()
 
     def __enter__(self) -> Processes:
+        self._others = _family()
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         return self
 
@@ -71,8 +73,9 @@ class Processes:
         try:
             for process in reversed(self._running[:]):
                 self.stop(process)
-            _end([pid for pid in tree(os.getpid()) if pid != os.getpid()])
+            _end([pid for pid, at in _family() - self._others if at])
         finally:
+            _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
             signal.signal(signal.SIGINT, before)
 
     def start(
@@ -120,6 +123,11 @@ class Processes:
             _close(pipe)
         if process in self._running:
             self._running.remove(process)
+
+
+def _family() -> set[tuple[int, str]]:
+    """Everything below us, each with the moment it began; an empty one for a process that is only unburied."""
+    return {(pid, started(pid)) for pid in tree(os.getpid()) if pid != os.getpid()}
 
 
 def _close(pipe: IO[bytes] | None) -> None:

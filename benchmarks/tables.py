@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ def spread(values: Sequence[float]) -> str:
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` of all are not above (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -21,8 +21,10 @@ ASK = (
     "Last-Event-ID: 0\r\nConnection: close\r\n\r\n"
 )
 PIECE_BYTES = 1 << 20
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 LINE = re.compile(rb'"line (\d+) of')
 NUMBER = re.compile(rb"^id: ?(\d+)\r?$", re.MULTILINE)
+END = re.compile(rb"^event: ?(end|result)\r?$", re.MULTILINE)
 MOMENT = re.compile(rb'"at": ?([0-9.]+)')
 
 
@@ -43,7 +45,7 @@ class Reader:
         if piece:
             self.pieces.append(piece)
             self.times.append(time.time())
-        return bool(piece)
+        return bool(piece) and not piece.endswith(LAST_CHUNK)
 
     def judge(self, count: int) -> dict[str, object]:
         """Whether all lines came once and in order, when the last came, and how far behind the pieces were."""
@@ -59,7 +61,7 @@ class Reader:
             "status": head.split(b"\r\n", 1)[0].decode(errors="replace"),
             "is_whole": lines == list(range(1, count + 1)),
             "is_in_order": all(earlier < later for earlier, later in pairwise(numbers)),
-            "has_end": b"event: result" in stream or b"event:result" in stream,
+            "has_end": bool(END.search(stream)),
             "lines": len(lines),
             "ended_at": self.times[-1] if self.times else 0.0,
             "lags_s": lags_s,
