@@ -29,8 +29,11 @@ class Journal(Protocol):
         it is fed from the store again."""
         ...
 
-    async def last_seq(self, subject: str) -> int:
-        """The number of the newest entry, 0 when there is none."""
+    async def seal(self, subject: str) -> int:
+        """Take nothing more for this subject; the number of its last entry, 0 when there is none.
+
+        Later batches are answered as durable and dropped: their writer lost its right to write when the subject
+        ended. A seal may be forgotten by a restart, because no writer outlives it."""
         ...
 
     async def purge(self, subjects: Sequence[str]) -> None: ...

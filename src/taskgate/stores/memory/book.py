@@ -38,9 +38,7 @@ class MemoryRunBook:
             self._runs.by_id[run_id] = replace(run, stopped_at=self._runs.clock.now())
 
     async def purge(self, ended_before: float, limit: int) -> list[str]:
-        old = [
-            run for run in self._runs.by_id.values() if run.ended_at is not None and run.ended_at < ended_before
-        ]
+        old = [run for run in self._runs.by_id.values() if run.ended_at is not None and run.ended_at < ended_before]
         gone = sorted(old, key=lambda run: (run.ended_at or 0.0, run.id))[:limit]
         for run in gone:
             self._runs.delete(run)

@@ -1,0 +1,32 @@
+"""The ends of runs as their journals' readers need them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from taskgate.journal.reading import Ending
+from taskgate.runs.ports import RunBook
+from taskgate.runs.run import Run
+from taskgate.runs.waiting import Waiters
+
+
+class RunEndings:
+    """Asks the book, and hears of ends in this process at once."""
+
+    def __init__(self, book: RunBook, waiters: Waiters) -> None:
+        self._book = book
+        self._waiters = waiters
+
+    async def of(self, subject: str) -> Ending | None:
+        """How the run ended, None while it is open."""
+        run = (await self._book.get([subject]))[0]
+        if run is None or run.is_open or run.ended_at is None:
+            return None
+        fields: dict[str, object] = {}
+        if run.error is not None:
+            fields["error"] = {"code": run.error.code, "message": run.error.message}
+        return Ending(status=run.status.value, at=run.ended_at, attempt=run.attempt, fields=fields)
+
+    def watch(self, subject: str) -> asyncio.Future[Run]:
+        """Done when the run has ended."""
+        return self._waiters.watch(subject)

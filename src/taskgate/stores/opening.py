@@ -1,0 +1,89 @@
+"""From a database URL to the stores behind every port. Making them does no I/O.
+
+`memory:` forgets everything with the process; `sqlite:FOLDER` is the embedded store. The ready queue and the
+signals live in memory in both, because one process owns such a ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskgate.clock import Clock
+from taskgate.errors import InvalidInput
+from taskgate.fleet.ports import Roster
+from taskgate.identity.ports import KeyRing
+from taskgate.journal.ports import Journal
+from taskgate.lifespan import Part
+from taskgate.runs.ports import Catalogue, Leadership, ReadyQueue, RunBook, RunLedger, Signals
+from taskgate.stores.memory.book import MemoryRunBook
+from taskgate.stores.memory.catalogue import MemoryCatalogue
+from taskgate.stores.memory.journal import MemoryJournal
+from taskgate.stores.memory.keys import MemoryKeyRing
+from taskgate.stores.memory.leadership import MemoryLeadership
+from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
+from taskgate.stores.memory.ready import MemoryReadyQueue
+from taskgate.stores.memory.roster import MemoryRoster
+from taskgate.stores.memory.signals import MemorySignals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """One adapter per port, and the parts that have to be started before them."""
+
+    ledger: RunLedger
+    book: RunBook
+    ready: ReadyQueue
+    journal: Journal
+    catalogue: Catalogue
+    keyring: KeyRing
+    roster: Roster
+    leadership: Leadership
+    signals: Signals
+    parts: tuple[Part, ...] = ()
+
+
+def open_stores(url: str, *, clock: Clock, probe: Callable[[str], None]) -> Stores:
+    """The stores that a URL names; InvalidInput for an unknown scheme."""
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory":
+        return _in_memory(clock)
+    if scheme == "sqlite":
+        return _on_sqlite(Path(rest), clock, probe)
+    raise InvalidInput(f"no store is named {scheme}:", code="UNKNOWN_STORE", extra={"path": "database.url"})
+
+
+def _in_memory(clock: Clock) -> Stores:
+    runs = MemoryRuns(clock)
+    return Stores(
+        ledger=MemoryRunLedger(runs),
+        book=MemoryRunBook(runs),
+        ready=MemoryReadyQueue(),
+        journal=MemoryJournal(),
+        catalogue=MemoryCatalogue(),
+        keyring=MemoryKeyRing(),
+        roster=MemoryRoster(),
+        leadership=MemoryLeadership(clock),
+        signals=MemorySignals(),
+    )
+
+
+def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stores:
+    from taskgate.stores.sqlite.journal import SqliteJournal
+    from taskgate.stores.sqlite.store import SqliteStore
+
+    store = SqliteStore(folder, clock=clock, probe=probe)
+    journal = SqliteJournal(folder)
+    return Stores(
+        ledger=store.ledger,
+        book=store.book,
+        ready=MemoryReadyQueue(),
+        journal=journal,
+        catalogue=store.catalogue,
+        keyring=store.keyring,
+        roster=store.roster,
+        leadership=store.leadership,
+        signals=MemorySignals(),
+        parts=(store, journal),
+    )
