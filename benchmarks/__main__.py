@@ -89,6 +89,7 @@ def main() -> int:
         print("the benchmarks read /proc and run on Linux alone", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start us with it ignored
     run = run_folder()
     line = machine_line(run)
     print(f"# taskgate benchmarks\n\n{line}\n", flush=True)
