@@ -9,9 +9,11 @@ from urllib.parse import urlencode
 from taskgate.client import plans
 from taskgate.client.requests import posted, segment
 from taskgate.client.retries import Patience
-from taskgate.client.shapes import KeyState, TaskState, WorkerState
+from taskgate.client.shapes import KeyState, Retried, TaskState, WorkerState
 from taskgate.client.steps import Plan, Request
 from taskgate.errors import InvalidInput
+
+_TOLD_ONLY = frozenset({"name", "declared", "shared"})  # members of a definition that only the gateway says
 
 
 def tasks(patience: Patience) -> Plan[list[TaskState]]:
@@ -29,7 +31,7 @@ def apply_task(definition: Mapping[str, Any], patience: Patience) -> Plan[TaskSt
     name = definition.get("name")
     if not isinstance(name, str):
         raise InvalidInput("a definition needs a name", extra={"path": "/name"})
-    content = {member: value for member, value in definition.items() if member != "name"}
+    content = {member: value for member, value in definition.items() if member not in _TOLD_ONLY}
     return plans.ask(posted(f"/v1/tasks/{segment(name)}", content, method="PUT"), TaskState, patience)
 
 
@@ -66,9 +68,10 @@ def revoke_key(key_id: str, patience: Patience) -> Plan[None]:
     return plans.tell(Request(method="DELETE", path=f"/v1/keys/{segment(key_id)}"), patience)
 
 
-def rotate_key(key_id: str, patience: Patience) -> Plan[KeyState]:
-    """A new key like this one."""
-    return plans.ask(posted(f"/v1/keys/{segment(key_id)}/rotate", repeatable=False), KeyState, patience)
+def rotate_key(key_id: str, overlap_s: float, *, patience: Patience) -> Plan[KeyState]:
+    """A new key like this one, which works for `overlap_s` more."""
+    request = posted(f"/v1/keys/{segment(key_id)}/rotate", {"overlap_s": overlap_s}, repeatable=False)
+    return plans.ask(request, KeyState, patience)
 
 
 def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None]:
@@ -76,8 +79,13 @@ def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None
     return plans.find_runs({"task": task_name, "dead": True}, limit, patience=patience)
 
 
-def purge_dead(task_name: str, patience: Patience) -> Plan[int]:
-    """Delete dead letters; returns how many."""
-    content = {"dead": True, "task": task_name}
-    found = yield from plans.ask(posted("/v1/runs/purge", content), dict[str, int], patience)
+def retry_dead(run_ids: Sequence[str], task_name: str, *, patience: Patience) -> Plan[Retried]:
+    """Do dead letters again: these, all of a task, or all; the same again gives the same new runs."""
+    return plans.ask(posted("/v1/dead/retry", {"ids": list(run_ids), "task": task_name}), Retried, patience)
+
+
+def purge_dead(run_ids: Sequence[str], task_name: str, *, patience: Patience) -> Plan[int]:
+    """Delete dead letters: these, all of a task, or all; returns how many."""
+    request = posted("/v1/dead/purge", {"ids": list(run_ids), "task": task_name})
+    found = yield from plans.ask(request, dict[str, int], patience)
     return found.get("purged", 0)

@@ -117,9 +117,9 @@ def find_runs(query: Mapping[str, Any], limit: int, *, patience: Patience) -> Pl
         for state in page.runs:
             yield Emit(state)
         limit -= len(page.runs)
-        if not page.runs or not page.next_cursor:
+        if not page.runs or not page.cursor:
             return
-        cursor = page.next_cursor
+        cursor = page.cursor
 
 
 def cancel(run_id: str, patience: Patience) -> Plan[RunState]:

@@ -88,10 +88,24 @@ class RunState(Struct, frozen=True, kw_only=True):
 
 
 class RunPage(Struct, frozen=True, kw_only=True):
-    """Runs, newest first; no `next_cursor` on the last page."""
+    """Runs, newest first; no `cursor` on the last page."""
 
     runs: list[RunState] = []
-    next_cursor: str | None = None
+    cursor: str = ""
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A dead letter that could not be retried, and the problem that says why."""
+
+    id: str
+    error: dict[str, Any] = {}
+
+
+class Retried(Struct, frozen=True, kw_only=True):
+    """The new runs of dead letters, and those that could not be retried."""
+
+    runs: list[RunState] = []
+    refused: list[Refusal] = []
 
 
 class VerdictRow(Struct, frozen=True, kw_only=True):
@@ -142,6 +156,7 @@ class TaskState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     targets: list[dict[str, Any]] = []
     limits: dict[str, Any] = {}
     declared: bool = False
+    shared: bool = False
 
 
 class WorkerState(Struct, frozen=True, kw_only=True):

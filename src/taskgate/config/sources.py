@@ -15,7 +15,7 @@ from taskgate.config.fields import COMPATIBLE, PREFIX, environment_name, nearest
 from taskgate.errors import InvalidInput
 
 # variables of this prefix that belong to callers, workers and services, not to the gateway's tree
-OTHERS = frozenset({"TASKGATE_URL", "TASKGATE_API_KEY"})
+OTHERS = frozenset({"TASKGATE_URL", "TASKGATE_API_KEY", "TASKGATE_DEBUG"})
 OTHERS_PREFIX = ("TASKGATE_WORKER_", "TASKGATE_TEST_")
 UNSUPPORTED = ("GRPC_TLS_CERT_PATH", "GRPC_TLS_KEY_PATH", "GRPC_TLS_CA_PATH")
 

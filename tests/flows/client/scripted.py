@@ -6,6 +6,7 @@ import json
 import socket
 import socketserver
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +65,10 @@ class ScriptedGateway:
             allow_reuse_address = True
             daemon_threads = True
             block_on_close = False
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                if not isinstance(sys.exception(), OSError):  # a client that leaves is no error here
+                    super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", port), Conversation)
         self.port: int = self._server.server_address[1]

@@ -257,8 +257,8 @@ def test_a_cancel_that_came_too_late_is_a_conflict(shell: Shell) -> None:
 def test_pages_of_runs(shell: Shell) -> None:
     def script(asked: Asked) -> Reply:
         if "cursor=run-1" in asked.path:
-            return Reply(content={"runs": [run_content("run-2")], "next_cursor": None})
-        return Reply(content={"runs": [run_content("run-0"), run_content("run-1")], "next_cursor": "run-1"})
+            return Reply(content={"runs": [run_content("run-2")], "cursor": ""})
+        return Reply(content={"runs": [run_content("run-0"), run_content("run-1")], "cursor": "run-1"})
 
     with serving(script) as gateway:
         runs = shell.do(shell.client(gateway.url).runs(task="a b", status="failed", dead=True, limit=10))

@@ -8,7 +8,7 @@ from typing import Any
 from taskgate.client import operations
 from taskgate.client.aio.line import AsyncLine
 from taskgate.client.aio.run import AsyncRun
-from taskgate.client.shapes import KeyState, TaskState, WorkerState
+from taskgate.client.shapes import KeyState, Retried, TaskState, WorkerState
 
 
 class Tasks:
@@ -69,9 +69,9 @@ class Keys:
         """End a key's life at once."""
         await self._line.finish(operations.revoke_key(key_id, self._line.patience))
 
-    async def rotate(self, key_id: str) -> KeyState:
-        """A new key like this one."""
-        return await self._line.finish(operations.rotate_key(key_id, self._line.patience))
+    async def rotate(self, key_id: str, *, overlap_s: float = 0.0) -> KeyState:
+        """A new key like this one, which works for `overlap_s` more."""
+        return await self._line.finish(operations.rotate_key(key_id, overlap_s, patience=self._line.patience))
 
 
 class DeadLetters:
@@ -85,6 +85,10 @@ class DeadLetters:
         plan = operations.dead_letters(task, limit, patience=self._line.patience)
         return [AsyncRun(self._line, state) async for state in self._line.items(plan)]
 
-    async def purge(self, *, task: str = "") -> int:
-        """Delete dead letters, of one task or of all; returns how many."""
-        return await self._line.finish(operations.purge_dead(task, self._line.patience))
+    async def retry(self, run_ids: Sequence[str] = (), *, task: str = "") -> Retried:
+        """Do dead letters again: these, all of a task, or (neither) all; up to 1,000 at a time."""
+        return await self._line.finish(operations.retry_dead(run_ids, task, patience=self._line.patience))
+
+    async def purge(self, run_ids: Sequence[str] = (), *, task: str = "") -> int:
+        """Delete dead letters for good: these, all of a task, or (neither) all; returns how many."""
+        return await self._line.finish(operations.purge_dead(run_ids, task, patience=self._line.patience))

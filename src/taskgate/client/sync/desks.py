@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskgate.client import operations
-from taskgate.client.shapes import KeyState, TaskState, WorkerState
+from taskgate.client.shapes import KeyState, Retried, TaskState, WorkerState
 from taskgate.client.sync.line import Line
 from taskgate.client.sync.run import Run
 
@@ -67,9 +67,9 @@ class Keys:
         """End a key's life at once."""
         self._line.finish(operations.revoke_key(key_id, self._line.patience))
 
-    def rotate(self, key_id: str) -> KeyState:
-        """A new key like this one."""
-        return self._line.finish(operations.rotate_key(key_id, self._line.patience))
+    def rotate(self, key_id: str, *, overlap_s: float = 0.0) -> KeyState:
+        """A new key like this one, which works for `overlap_s` more."""
+        return self._line.finish(operations.rotate_key(key_id, overlap_s, patience=self._line.patience))
 
 
 class DeadLetters:
@@ -83,6 +83,10 @@ class DeadLetters:
         plan = operations.dead_letters(task, limit, patience=self._line.patience)
         return [Run(self._line, state) for state in self._line.items(plan)]
 
-    def purge(self, *, task: str = "") -> int:
-        """Delete dead letters, of one task or of all; returns how many."""
-        return self._line.finish(operations.purge_dead(task, self._line.patience))
+    def retry(self, run_ids: Sequence[str] = (), *, task: str = "") -> Retried:
+        """Do dead letters again: these, all of a task, or (neither) all; up to 1,000 at a time."""
+        return self._line.finish(operations.retry_dead(run_ids, task, patience=self._line.patience))
+
+    def purge(self, run_ids: Sequence[str] = (), *, task: str = "") -> int:
+        """Delete dead letters for good: these, all of a task, or (neither) all; returns how many."""
+        return self._line.finish(operations.purge_dead(run_ids, task, patience=self._line.patience))

@@ -1,0 +1,42 @@
+"""`taskgate check`: would this configuration start?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import click
+
+from taskgate.cli.connection import json_option
+from taskgate.cli.screen import Screen
+from taskgate.cli.settings import settings_from, settings_options
+from taskgate.config import describe
+
+
+@click.command
+@settings_options
+@json_option
+def check(*, file: str | None, as_json: bool, **flags: Any) -> None:
+    """Read the settings and build everything without starting it; says what is wrong and where.
+
+    \b
+    Example:
+      taskgate check --config gateway.toml
+    """
+    screen = Screen(as_json=as_json)
+    settings = settings_from(file, **flags)
+    from taskgate.assembly import build
+
+    with screen.busy("building"):
+        asyncio.run(_build(build, settings))
+    changed = [field for field in describe(settings) if field.text != field.default]
+    found = {field.path: field.text for field in changed}
+    screen.note("everything can be built; what differs from the defaults:")
+    screen.rows(
+        [{"setting": path, "value": text} for path, text in found.items()],
+        {"setting": lambda row: row["setting"], "value": lambda row: row["value"]},
+    )
+
+
+async def _build(build: Any, settings: Any) -> None:
+    build(settings)

@@ -1,0 +1,29 @@
+"""`taskgate serve`: the gateway alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from taskgate.cli.settings import settings_from, settings_options
+
+
+@click.command
+@settings_options
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes of this gateway.")
+def serve(*, file: str | None, workers: int, **flags: Any) -> int:
+    """The gateway alone, until Ctrl-C or SIGTERM.
+
+    \b
+    Example:
+      taskgate serve --port 8080 --config gateway.toml
+
+    The first start writes an admin key and a worker key, readable by you alone, into the data directory.
+    """
+    if workers > 1:
+        raise click.UsageError("this version serves with one process: --workers 1")
+    settings = settings_from(file, **flags)
+    from taskgate.server import run
+
+    return run(settings)
