@@ -280,5 +280,7 @@ class Failure(Message, frozen=True, kw_only=True, tag="error"):
     run_id: str = ""
 
 
-WorkerMessage = Hello | Ready | Accept | Refuse | Heartbeat | Log | Progress | TaskResult | Stopped | Credential | Bye
+WorkerMessage = (
+    Hello | Ready | Accept | Refuse | Heartbeat | Log | Progress | TaskResult | Stopped | Credential | Bye | Drain
+)
 GatewayMessage = Welcome | Task | HeartbeatAck | LogAck | Ack | Cancel | Config | Drain | Failure

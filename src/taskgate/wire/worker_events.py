@@ -29,7 +29,7 @@ class Offered(WorkerEvent, frozen=True):
 class OfferExpired(WorkerEvent, frozen=True):
     """Forget this offer, it must not be begun any more. The link has answered whatever was to be answered.
 
-    `reason`: `busy` (start limit passed, refused back), `fence`, `cancelled`, `disconnected`.
+    `reason`: `busy` (start limit passed, refused back), `fence`, `cancelled`, `lost`, `disconnected`.
     """
 
     run_id: str
