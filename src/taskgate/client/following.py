@@ -2,12 +2,14 @@
 
 The tail remembers the last number it handed out. After a cut the stream is opened again behind that number, by
 `Last-Event-ID`; entries at or below it are dropped, an entry that skips a number counts as a cut. The journal is
-complete when its `result` entry has come and its count of entries agrees with ours (INV-L2).
+complete when its `result` entry has come and the count of entries in it, and where we read from the first one on
+the hash over them (`seq TAB kind TAB stream TAB text LF`), agree with ours (INV-L2).
 The gateway writes a comment every 15 s, so a silent stream is a dead one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
@@ -83,6 +85,7 @@ class Tail:
         self.seq = after
         self.is_ended = False
         self.gap_count = 0
+        self._digest = hashlib.sha256() if after == 0 else None
 
     def place(self, entry: Entry) -> Place:
         """Where the entry stands; the next one is counted as read. Raises RemoteLinkError for an end that lies."""
@@ -95,6 +98,8 @@ class Tail:
         self.gap_count = 0
         if entry.kind == "result":
             self._end(entry)
+        elif self._digest is not None:
+            self._digest.update(f"{entry.seq}\t{entry.kind}\t{entry.stream}\t{entry.text}\n".encode())
         return Place.NEXT
 
     def ends_at(self, last_seq: int) -> bool:
@@ -107,6 +112,9 @@ class Tail:
         count = entry.fields.get("count")
         if isinstance(count, int) and count != entry.seq - 1:
             raise RemoteLinkError(f"the journal ended after {entry.seq - 1} entries and should have {count}")
+        told = entry.fields.get("sha256")
+        if isinstance(told, str) and self._digest is not None and told != self._digest.hexdigest():
+            raise RemoteLinkError("the journal's entries are not those that its end was made of")
 
 
 def follow(run_id: str, after: int, *, patience: Patience) -> Plan[None]:

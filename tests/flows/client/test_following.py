@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -23,7 +24,13 @@ END = 20
 
 def journal(seq: int) -> bytes:
     """Entry `seq` of a journal of twenty."""
-    return event(seq, "result", fields={"count": END - 1}) if seq == END else event(seq)
+    return event(seq, "result", fields={"count": END - 1, "sha256": digest(END)}) if seq == END else event(seq)
+
+
+def digest(end: int) -> str:
+    """The hash over the entries before `end`."""
+    lines = "".join(f"{seq}\tlog\t\tline {seq}\n" for seq in range(1, end))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def end(last_seq: int) -> bytes:
@@ -98,6 +105,15 @@ def test_an_end_that_counts_otherwise_is_told(shell: Shell) -> None:
     with serving(replies(ACCEPTED, short)) as gateway:
         run = started(shell, gateway.url)
         with pytest.raises(RemoteLinkError, match="should have 7"):
+            shell.do(run.follow())
+
+
+def test_an_end_made_of_other_entries_is_told(shell: Shell) -> None:
+    """INV-L2: the hash proves the entries themselves, not only how many there are."""
+    forged = stream(event(1, text="forged"), event(2, "result", fields={"count": 1, "sha256": digest(2)}))
+    with serving(replies(ACCEPTED, forged)) as gateway:
+        run = started(shell, gateway.url)
+        with pytest.raises(RemoteLinkError, match="made of"):
             shell.do(run.follow())
 
 
