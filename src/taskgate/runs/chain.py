@@ -60,7 +60,7 @@ def moved(run: Run, move: Move) -> Run:
         due_at=move.due_at,
         start_by_at=move.start_by_at,
         advance_at=move.advance_at,
-        started_at=move.started_at,
+        started_at=run.started_at or move.started_at,
         ended_at=move.ended_at,
         output=move.output,
         error=move.error,

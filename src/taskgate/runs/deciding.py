@@ -23,7 +23,7 @@ from taskgate.runs.happenings import (
     TimerPassed,
 )
 from taskgate.runs.ports import AttemptEnd, Move
-from taskgate.runs.retry import delay_s
+from taskgate.runs.retry import pause_s
 from taskgate.runs.run import Outcome, Run, RunError, Status
 from taskgate.runs.task import QueueKey, TaskDefinition
 
@@ -66,7 +66,7 @@ class Decision:
     def _failed(self, event: Failed) -> Move:
         error = event.error
         if error.error_class in INFRASTRUCTURE:
-            return self._lost(error, started_at=event.started_at)
+            return self._lost(error, started_at=event.started_at, digest=event.digest)
         tries = self.tries_before + 1
         outcome = Outcome.TIMED_OUT if error.error_class == "timeout" else Outcome.FAILED
         end = self._end(outcome, error=error, response=event.response, started_at=event.started_at or self.now)
@@ -75,41 +75,46 @@ class Decision:
             return self._next_target(end, error, "the error is not retryable", digest=event.digest)
         if tries > target.retries:
             return self._next_target(end, error, f"{tries} tries are used up", digest=event.digest)
-        wait_s = delay_s(target, tries, self.rng)
-        if error.retry_at is not None:
-            wait_s = max(error.retry_at - self.now, 0.0)
+        wait_s = pause_s(target, tries, retry_at=error.retry_at, now=self.now, rng=self.rng)
+        if _passed(self.run.advance_at, self.now + wait_s):
+            return self._next_target(end, error, "advance_after_s passes before the retry", digest=event.digest)
         return self._again(replace(end, moved_on_because=f"retry in {wait_s:.2f} s"), wait_s=wait_s, tries=tries)
 
     def _refused(self, event: Refused) -> Move:
+        if self.begun:
+            return self._lost(RunError(code="WORKER_LOST", message=f"given back: {event.reason}", error_class="lost"))
         end = self._end(Outcome.REFUSED, because=event.reason)
         if event.reason == "busy":
-            return self._again(end, tries=self.tries_before, unstarted=self.run.unstarted_count)
+            return self._offered_again(end, unstarted=self.run.unstarted_count)
         return self._unstarted(end)
 
     # ---------------------------------------------------------------- what happens to a holder
 
     def _expired(self, _: LeaseExpired) -> Move:
         if not self.begun:
-            return self._unstarted(self._end(Outcome.NOT_STARTED, because="the offer was not accepted in time"))
-        error = RunError(code="HEARTBEAT_TIMEOUT", message="the holder stopped renewing its lease", error_class="lost")
-        return self._lost(error)
+            move = self._unstarted(self._end(Outcome.NOT_STARTED, because="the offer was not accepted in time"))
+        else:
+            message = "the holder stopped renewing its lease"
+            move = self._lost(RunError(code="HEARTBEAT_TIMEOUT", message=message, error_class="lost"))
+        return replace(move, expired_only=True)
 
     def _holder_lost(self, event: HolderLost) -> Move:
         if not (event.begun or self.begun):
-            return self._again(self._end(Outcome.NOT_STARTED, because=event.reason), tries=self.tries_before)
-        return self._lost(RunError(code="WORKER_LOST", message=event.reason, error_class="lost"))
+            return self._unstarted(self._end(Outcome.NOT_STARTED, because=event.reason))
+        error = RunError(code="WORKER_LOST", message=event.reason, error_class="lost")
+        return self._lost(error, started_at=event.started_at)
 
-    def _lost(self, error: RunError, *, started_at: float | None = None) -> Move:
+    def _lost(self, error: RunError, *, started_at: float | None = None, digest: str = "") -> Move:
         count = self.run.lost_count + 1
         end = self._end(Outcome.WORKER_LOST, error=error, started_at=started_at)
         if count >= LOSSES_OUT:
-            return self._next_target(end, error, f"{count} holders were lost")
+            return self._next_target(end, error, f"{count} holders were lost", digest=digest, lost=count)
         return self._again(replace(end, moved_on_because=error.code), tries=self.tries_before, lost=count)
 
     def _unstarted(self, end: AttemptEnd) -> Move:
         count = self.run.unstarted_count + 1
         if count < UNSTARTED_OUT:
-            return self._again(end, tries=self.tries_before, unstarted=count)
+            return self._offered_again(end, unstarted=count)
         tries = self.tries_before + 1
         if tries > self.chain[self.run.chain_position].retries:
             error = RunError(code="NOT_STARTED", message=f"{count} offers in a row were not begun")
@@ -178,6 +183,11 @@ class Decision:
             advance_at=run.advance_at,
         )
 
+    def _offered_again(self, end: AttemptEnd, *, unstarted: int) -> Move:
+        """The same target at once, as if this offer had not been: its schedule-to-start limit runs on."""
+        move = self._again(end, tries=self.tries_before, unstarted=unstarted)
+        return replace(move, start_by_at=self.run.start_by_at)
+
     def _requeued(self) -> Move:
         """The pause is over."""
         run = self.run
@@ -190,13 +200,16 @@ class Decision:
             advance_at=run.advance_at,
         )
 
-    def _next_target(self, end: AttemptEnd | None, error: RunError, because: str, *, digest: str = "") -> Move:
+    def _next_target(
+        self, end: AttemptEnd | None, error: RunError, because: str, *, digest: str = "", lost: int | None = None
+    ) -> Move:
         """One step along the chain, or the end of it."""
         position = self.run.chain_position + 1
         if end is not None:
             end = replace(end, moved_on_because=because)
         if position >= len(self.chain):
-            return self._ended(Status.FAILED, end=end, error=error, tries=self._tries_now(end), digest=digest)
+            tries = self._tries_now(end)
+            return self._ended(Status.FAILED, end=end, error=error, tries=tries, lost=lost, digest=digest)
         return self._move(
             Status.QUEUED,
             end=end,
@@ -214,6 +227,7 @@ class Decision:
         error: RunError | None = None,
         output: bytes | None = None,
         tries: int | None = None,
+        lost: int | None = None,
         digest: str = "",
         started_at: float | None = None,
     ) -> Move:
@@ -221,7 +235,7 @@ class Decision:
             status,
             end=end,
             tries=self.run.tries if tries is None else tries,
-            lost_count=self.run.lost_count,
+            lost_count=self.run.lost_count if lost is None else lost,
             unstarted_count=self.run.unstarted_count,
             ended_at=self.now,
             output=output,

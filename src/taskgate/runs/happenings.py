@@ -33,10 +33,11 @@ class LeaseExpired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HolderLost:
-    """The holder is gone for good; `begun` says whether it had accepted the run."""
+    """The holder is gone for good; `begun` says whether it had accepted the run, `started_at` when."""
 
     reason: str
     begun: bool = True
+    started_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,10 @@ class TimerPassed:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The event means nothing to the run as it is."""
+    """The event means nothing to the run as it is; `is_repeat`: it is the very result that the run ended with."""
 
     reason: str
+    is_repeat: bool = False
 
 
 Event = Succeeded | Failed | LeaseExpired | HolderLost | Refused | CancelAsked | TimerPassed

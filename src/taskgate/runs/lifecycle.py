@@ -22,8 +22,10 @@ Counting
 Races and which side wins
     The guard of a move names the status, the attempt and (for a holder's word) the token that the decision
     saw. Whatever the ledger commits first makes every other decision stale: result against expiry, cancel
-    against result, two results, a timer against a claim. An accept that was not yet written is folded into
-    the move that ends its attempt, so tries are right whichever of the two commits first.
+    against result, two results, a timer against a claim. A renewal that commits before the janitor's word
+    about that lease keeps the lease (`expired_only`). The same result again (same attempt, same digest) is
+    a repeat and is told so, whether the decision or the ledger notices. An accept that was not yet written
+    is folded into the move that ends its attempt, so tries are right whichever of the two commits first.
 
 What a crash leaves
     before the commit    the old state, with its lease or timer still running: the event comes again or expires
@@ -78,5 +80,6 @@ def advance(run: Run, event: Event, *, definition: TaskDefinition, now: float, r
     """The move that this event makes, or Stale. `now` in wall seconds; `rng` only jitters retries."""
     listening = TRANSITIONS.get(run.status, {})
     if type(event) not in listening:
-        return Stale(f"{type(event).__name__} means nothing to a run that is {run.status.value}")
+        is_repeat = isinstance(event, Succeeded | Failed) and event.digest != "" and event.digest == run.result_digest
+        return Stale(f"{type(event).__name__} means nothing to a run that is {run.status.value}", is_repeat)
     return Decision(run, definition, now=now, rng=rng).on(event)

@@ -84,14 +84,16 @@ class Move:
 
     Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, when `token`
     is given, the live lease has that token. A lease whose time has passed but that nobody took yet still
-    counts as live. Every field is the new value; `end` closes the current attempt; the lease is dropped
-    (a move never keeps one: staying under lease is `renew`).
+    counts as live, but a move that is `expired_only` needs it to have passed at the commit: a renewal that came
+    in between wins. Every field is the new value, only `started_at` never changes once it is filled; `end`
+    closes the current attempt; the lease is dropped (a move never keeps one: staying under lease is `renew`).
     """
 
     run_id: str
     from_statuses: frozenset[Status]
     attempt: int
     token: str | None = None
+    expired_only: bool = False
     status: Status
     chain_position: int
     tries: int
@@ -143,10 +145,15 @@ class RunFilter:
 class RunLedger(Protocol):
     """The truth about runs."""
 
-    async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]: ...
+    async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]:
+        """New runs, scheduled or queued; a queued one may bring its first lease (by run id in `grants`).
+
+        A key, or an id, that is there already leaves everything as it is and gives the earlier run.
+        """
+        ...
 
     async def claim(self, claims: Sequence[Claim]) -> list[Run | None]:
-        """The leased run with its new attempt, or None for a run that is not queued any more."""
+        """The leased run with its new attempt, or None for a run that is not queued any more. Timers stay."""
         ...
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]: ...
@@ -158,7 +165,11 @@ class RunLedger(Protocol):
         ...
 
     async def due(self, limit: int) -> list[Run]:
-        """Open runs with a timer that has passed: `due_at`, `start_by_at`, `advance_at`, `deadline_at`."""
+        """Open runs with a timer that has passed, the longest overdue first.
+
+        `due_at` counts while scheduled, `start_by_at` while queued, `advance_at` while queued or running,
+        `deadline_at` in all three.
+        """
         ...
 
     async def queued(self, after: str, limit: int) -> list[QueuedRef]:
@@ -177,10 +188,12 @@ class RunBook(Protocol):
         """Runs without their earlier attempts, newest first."""
         ...
 
-    async def count(self, site_id: str) -> dict[Status, int]: ...
+    async def count(self, site_id: str) -> dict[Status, int]:
+        """How many runs a site has by status; a status without runs is absent."""
+        ...
 
     async def mark_stopped(self, run_id: str, attempt: int) -> None:
-        """The holder of a cancelled run confirmed that nothing of it runs: fill `stopped_at`."""
+        """The holder of an ended run confirmed that nothing of it runs any more: fill `stopped_at`, once."""
         ...
 
     async def purge(self, ended_before: float, limit: int) -> list[str]:

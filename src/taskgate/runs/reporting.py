@@ -66,7 +66,8 @@ class Reports:
         changes = []
         for held in helds:
             self._forget(held.run.id, held.run.attempt)
-            changes.append(Change(held.run, happenings.HolderLost(reason=reason, begun=held.accepted), held.worker_id))
+            event = happenings.HolderLost(reason=reason, begun=held.accepted, started_at=held.started_at)
+            changes.append(Change(held.run, event, held.worker_id))
         await self._settler.settle(changes)
 
     async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:

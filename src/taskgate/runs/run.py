@@ -92,7 +92,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One doing of a task, whole. `current` is the attempt under lease, or the last one of an ended run.
+    """One doing of a task, whole. `current` is the attempt under lease, or the one that an ended run ended with;
+    `attempts` are the earlier ones, oldest first.
 
     `due_at` is when a scheduled run becomes queued; `start_by_at` the schedule-to-start limit while it is
     queued; `advance_at` when the chain moves on by itself; `deadline_at` the total limit. Absent = none.

@@ -77,6 +77,8 @@ class Settler:
             if not isinstance(move, Stale):
                 moves.append(move)
                 places.append(place)
+            elif move.is_repeat:
+                settled[place] = Settled(Applied.REPLAYED, change.run)
         if not moves:
             return settled
         self._probe("result|apply")

@@ -34,7 +34,7 @@ class MemoryRunBook:
 
     async def mark_stopped(self, run_id: str, attempt: int) -> None:
         run = self._runs.by_id.get(run_id)
-        if run is not None and run.status is Status.CANCELLED and run.attempt == attempt and run.stopped_at is None:
+        if run is not None and not run.is_open and run.attempt == attempt and run.stopped_at is None:
             self._runs.by_id[run_id] = replace(run, stopped_at=self._runs.clock.now())
 
     async def purge(self, ended_before: float, limit: int) -> list[str]:

@@ -73,15 +73,15 @@ class MemoryRunLedger:
         return [_ref(run) for run in sorted(found, key=lambda run: run.id)[:limit]]
 
     def _added(self, run: Run, grant: Grant | None) -> Added:
-        if run.idempotency_key:
-            earlier_id = self._runs.by_key.get(_key(run))
-            if earlier_id is not None:
-                earlier = self._runs.by_id[earlier_id]
-                same = earlier.body_digest == run.body_digest
-                return Added(AddVerdict.REPLAYED if same else AddVerdict.KEY_REUSED, earlier)
-            self._runs.by_key[_key(run)] = run.id
-        stored = run if grant is None or run.status is not Status.QUEUED else self._leased(run, grant)
+        earlier_id = self._runs.by_key.get(_key(run), run.id) if run.idempotency_key else run.id
+        earlier = self._runs.by_id.get(earlier_id)
+        if earlier is not None:
+            same = earlier.body_digest == run.body_digest
+            return Added(AddVerdict.REPLAYED if same else AddVerdict.KEY_REUSED, earlier)
+        stored = run if grant is None else self._leased(run, grant)
         self._runs.by_id[run.id] = stored
+        if run.idempotency_key:
+            self._runs.by_key[_key(run)] = run.id
         return Added(AddVerdict.ADDED, stored)
 
     def _claimed(self, claim: Claim) -> Run | None:
@@ -99,7 +99,6 @@ class MemoryRunLedger:
             run,
             status=Status.RUNNING,
             attempt=number,
-            start_by_at=None,
             lease=Lease(holder=grant.holder, token=grant.token, expires_at=now + grant.duration_s),
             current=Attempt(
                 number=number,
@@ -120,7 +119,7 @@ class MemoryRunLedger:
         if lease is None or run.attempt != renewal.attempt or lease.token != renewal.token:
             return Renewed.LOST
         now = self._runs.clock.now()
-        started_at = renewal.started_at or now
+        started_at = now if renewal.started_at is None else renewal.started_at
         current = run.current
         if not lease.accepted and current is not None:
             current = replace(current, started_at=started_at)
@@ -138,13 +137,19 @@ class MemoryRunLedger:
         run = self._runs.by_id.get(move.run_id)
         if run is None:
             return Applied.STALE
-        token = run.lease.token if run.lease is not None else None
-        fits = run.status in move.from_statuses and run.attempt == move.attempt
-        if fits and (move.token is None or move.token == token):
+        if self._fits(run, move):
             self._runs.by_id[run.id] = moved(run, move)
             return Applied.APPLIED
         same = move.result_digest and run.result_digest == move.result_digest and run.attempt == move.attempt
-        return Applied.REPLAYED if same and not run.is_open and run.status is move.status else Applied.STALE
+        return Applied.REPLAYED if same and not run.is_open else Applied.STALE
+
+    def _fits(self, run: Run, move: Move) -> bool:
+        """The guard of a move (INV-F1)."""
+        if run.status not in move.from_statuses or run.attempt != move.attempt:
+            return False
+        if move.token is not None and (run.lease is None or run.lease.token != move.token):
+            return False
+        return not move.expired_only or (run.lease is not None and run.lease.expires_at <= self._runs.clock.now())
 
 
 def timer_of(run: Run) -> float | None:

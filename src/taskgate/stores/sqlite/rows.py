@@ -225,7 +225,7 @@ def row_to_add(run: Run, grant: Grant | None, now: float) -> tuple[Any, ...]:
     return (*asked, RUNNING, run.attempt + 1, grant.token, expires_at, grant.holder, grant.target, now, run.input)
 
 
-def row_to_apply(move: Move) -> tuple[Any, ...]:
+def row_to_apply(move: Move, now: float) -> tuple[Any, ...]:
     """Parameters of `apply`."""
     return (
         *_guarded(move),
@@ -238,12 +238,14 @@ def row_to_apply(move: Move) -> tuple[Any, ...]:
         None if move.error is None else _text(move.error),
         move.result_digest,
         *_end(move.end),
+        now if move.expired_only else None,
     )
 
 
-def row_to_close(move: Move) -> tuple[Any, ...]:
+def row_to_close(move: Move, now: float) -> tuple[Any, ...]:
     """Parameters of `close_attempts`."""
-    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end))
+    expired_at = now if move.expired_only else None
+    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end), expired_at)
 
 
 def _end(end: AttemptEnd | None) -> tuple[Any, ...]:

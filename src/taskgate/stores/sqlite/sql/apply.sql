@@ -4,7 +4,7 @@ WITH v(
     id, attempt, statuses, token,
     status, chain_position, tries, lost_count, unstarted_count, queue, due_at, start_by_at, advance_at,
     started_at, ended_at, output, error, result_digest,
-    outcome, attempt_ended_at, attempt_started_at, attempt_error, response, moved_on_because
+    outcome, attempt_ended_at, attempt_started_at, attempt_error, response, moved_on_because, expired_at
 ) AS (VALUES …)
 UPDATE runs SET
     change = ?,
@@ -17,7 +17,7 @@ UPDATE runs SET
     due_at = v.due_at,
     start_by_at = v.start_by_at,
     advance_at = v.advance_at,
-    started_at = v.started_at,
+    started_at = coalesce(runs.started_at, v.started_at),
     ended_at = v.ended_at,
     output = v.output,
     error = v.error,
@@ -34,4 +34,4 @@ UPDATE runs SET
     moved_on_because = v.moved_on_because
 FROM v
 WHERE runs.id = v.id AND runs.attempt = v.attempt AND (v.statuses >> runs.status) & 1
-    AND (v.token IS NULL OR runs.token = v.token)
+    AND (v.token IS NULL OR runs.token = v.token) AND (v.expired_at IS NULL OR runs.lease_expires_at <= v.expired_at)
