@@ -44,7 +44,7 @@ class Process:
     def is_alive(self) -> bool:
         return self.popen.poll() is None
 
-    def last_words(self, count: int = 6) -> str:
+    def last_words(self, count: int = 2) -> str:
         """The end of the log on one line, for a reason that a person can read."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " / ".join(line.strip() for line in lines[-count:]) or "nothing in its log"
@@ -92,7 +92,7 @@ class Processes:
         """Start a command. Its output goes to a log of that name (a driver's stdout is a pipe)."""
         log = self._logs / f"{name}.log"
         pipe = subprocess.PIPE if is_driver else None
-        with log.open("ab") as output:
+        with log.open("wb") as output:
             popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=pipe or subprocess.DEVNULL,

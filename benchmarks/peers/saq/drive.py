@@ -8,6 +8,7 @@ from loop import PAYLOAD, drive_async
 
 
 async def done(job, poll_s):
+    await job.refresh()
     while job.status not in ("complete", "failed", "aborted"):
         await asyncio.sleep(poll_s)
         await job.refresh()
