@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings
+from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.fleet.fleet import Fleet
 from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
@@ -24,6 +25,7 @@ from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
 from taskgate.runs.dispatcher import Dispatcher
+from taskgate.runs.endings import RunEndings
 from taskgate.runs.intake import Intake
 from taskgate.runs.janitor import Janitor
 from taskgate.runs.leases import Leases
@@ -65,6 +67,7 @@ class Gateway:
     janitor: Janitor
     journal: Journal
     run_journal: RunJournal
+    worker_rooms: WorkerRooms
     _life: Lifespan
 
     async def start(self) -> None:
@@ -153,7 +156,23 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Callable[[st
         journal=stores.journal,
     )
     narrator = Narrator(stores.journal, leases, bus=bus, clock=clock)
-    run_journal = RunJournal(stores.journal, stores.book, waiters)
+    run_journal = RunJournal(stores.journal, RunEndings(stores.book, waiters))
+    worker_rooms = WorkerRooms(
+        bus=bus,
+        clock=clock,
+        keys=keys,
+        fleet=fleet,
+        roster=stores.roster,
+        declarations=declarations,
+        leases=leases,
+        leasing=leasing,
+        reports=reports,
+        narrator=narrator,
+        dispatcher=dispatcher,
+        runs=settings.runs,
+        link=settings.link,
+        probe=probe,
+    )
     life = Lifespan(*stores.parts, keys, declarations, leasing, narrator, dispatcher, janitor)
     return Gateway(
         settings=settings,
@@ -176,5 +195,6 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Callable[[st
         janitor=janitor,
         journal=stores.journal,
         run_journal=run_journal,
+        worker_rooms=worker_rooms,
         _life=life,
     )

@@ -22,7 +22,9 @@ import uvicorn
 from taskgate.assembly import Gateway, build, no_probe
 from taskgate.config import Settings
 from taskgate.edge.grpc.server import GrpcDoor
-from taskgate.edge.http.app import build_http
+from taskgate.edge.gate import Gate
+from taskgate.edge.http.app import HttpDoor, build_http
+from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import Unavailable
 from taskgate.telemetry.logs import setup_logs
 
@@ -30,7 +32,7 @@ DRAIN_S = 10.0
 RECONNECT_S = 1.0
 
 
-class HttpDoor(uvicorn.Server):
+class Listener(uvicorn.Server):
     """uvicorn without its own signal handling: this module decides when to stop."""
 
     @contextlib.contextmanager
@@ -63,7 +65,8 @@ class Server:
         await self.gateway.start()
         try:
             await ensure_first_keys(self.gateway, settings.data_path)
-            door = HttpDoor(_config(self.gateway))
+            http = build_http(self.gateway, sockets=_sockets(self.gateway))
+            door = Listener(_config(self.gateway, http))
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
             grpc = GrpcDoor(self.gateway, settings.grpc) if settings.grpc.enabled else None
             if grpc is not None:
@@ -73,7 +76,7 @@ class Server:
             self._write_address()
             self.ready.set()
             await self._until_stopped(serving)
-            await self._close_doors(door, serving, grpc)
+            await self._close_doors(http, door, serving, grpc=grpc)
         finally:
             listener.close()
             await self.gateway.stop()
@@ -84,7 +87,9 @@ class Server:
         await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
-    async def _close_doors(self, door: HttpDoor, serving: asyncio.Task[None], grpc: GrpcDoor | None) -> None:
+    async def _close_doors(
+        self, http: HttpDoor, door: Listener, serving: asyncio.Task[None], *, grpc: GrpcDoor | None
+    ) -> None:
         self.gateway.intake.closed = True
         for holder in self.gateway.fleet:
             holder.draining = True
@@ -94,6 +99,7 @@ class Server:
             holder.seat.close(1012, "the gateway restarts")
         if grpc is not None:
             await grpc.stop()
+        http.close()
         door.should_exit = True
         await serving
 
@@ -168,9 +174,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _config(gateway: Gateway) -> uvicorn.Config:
+def _sockets(gateway: Gateway) -> WorkerSocket:
+    gate = Gate(gateway.keys, clock=gateway.clock, auth_enabled=gateway.settings.auth.enabled)
+    return WorkerSocket(gateway.worker_rooms, gate)
+
+
+def _config(gateway: Gateway, http: HttpDoor) -> uvicorn.Config:
     return uvicorn.Config(
-        build_http(gateway),
+        http,
         http="httptools",
         ws="websockets-sansio",
         ws_max_size=gateway.settings.link.max_frame_bytes,

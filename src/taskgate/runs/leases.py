@@ -16,11 +16,22 @@ from taskgate.wire.messages import Receipt
 class Held:
     """One lease as this process sees it. Moments are monotonic seconds except `started_at`."""
 
-    __slots__ = ("accepted", "expires_at", "introduced", "run", "started_at", "timeout_at", "waiters", "worker_id")
+    __slots__ = (
+        "accepted",
+        "expires_at",
+        "instance",
+        "introduced",
+        "run",
+        "started_at",
+        "timeout_at",
+        "waiters",
+        "worker_id",
+    )
 
-    def __init__(self, run: Run, worker_id: str, expires_at: float) -> None:
+    def __init__(self, run: Run, worker_id: str, *, instance: str, expires_at: float) -> None:
         self.run = run
         self.worker_id = worker_id
+        self.instance = instance
         self.expires_at = expires_at
         self.accepted = False
         self.introduced = False

@@ -64,7 +64,8 @@ class Leasing:
 
     def deliver(self, run: Run, holder: Holder) -> None:
         """Remember the lease and send the offer."""
-        self._leases.put(Held(run, holder.id, self._clock.monotonic() + self._settings.offer_s))
+        expires_at = self._clock.monotonic() + self._settings.offer_s
+        self._leases.put(Held(run, holder.id, instance=holder.instance, expires_at=expires_at))
         holder.held[run.id] = run.attempt
         holder.seat.offer(offer_of(run, self._definitions, offer_s=self._settings.offer_s))
 
@@ -79,10 +80,10 @@ class Leasing:
             held = self._leases.find(receipt)
             if held is None:
                 await self._definitions.of_digest(run.definition)
-                held = Held(run, holder.id, self._clock.monotonic())
+                held = Held(run, holder.id, instance=holder.instance, expires_at=self._clock.monotonic())
                 held.introduced = run.lease is not None and run.lease.accepted
                 self._leases.put(held)
-            held.worker_id = holder.id
+            held.worker_id, held.instance = holder.id, holder.instance
             holder.held[run.id] = run.attempt
             self.begin(receipt, holder)
         return lost

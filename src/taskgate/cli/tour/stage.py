@@ -1,0 +1,58 @@
+"""Where the tour plays: what a step is given, and how its calls and answers are shown."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from taskgate import Client
+from taskgate.cli.tour.household import Household
+
+WIDE = 110
+
+
+class StepFailed(Exception):
+    """A call did not answer as it should."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """The running system as a step sees it."""
+
+    client: Client
+    household: Household
+    console: Console
+    start_worker: Callable[[str], None]
+
+    def call(self, text: str) -> None:
+        """Show what is called."""
+        self.console.print(f"   [cyan]→[/] {escape(text)}", highlight=False)
+
+    def answer(self, value: Any) -> None:
+        """Show what came back, cut to one line."""
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = " ".join(text.split())
+        self.console.print(
+            f"   [green]←[/] {escape(text if len(text) <= WIDE else text[: WIDE - 1] + '…')}", highlight=False
+        )
+
+    def await_workers(self, count: int, *, within_s: float = 20.0) -> None:
+        """Return once that many workers are online."""
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            if sum(worker.status == "online" for worker in self.client.workers.all()) >= count:
+                return
+            time.sleep(0.05)
+        raise StepFailed(f"{count} workers were not online within {within_s:.0f} s")
+
+
+def expect(claim: bool, otherwise: str) -> None:
+    """Raise StepFailed with `otherwise` unless the claim holds."""
+    if not claim:
+        raise StepFailed(otherwise)

@@ -1,0 +1,113 @@
+"""`taskgate up`: a gateway and a worker in one go, then the tour, then serving until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from taskgate.errors import TaskgateError
+
+if TYPE_CHECKING:
+    from taskgate.cli.tour.household import Household
+
+DEMO_TASKS = "taskgate.cli.tour.tasks"
+
+
+@click.command(short_help="Start a gateway and a worker, and take the tour.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the HTTP and WebSocket door.")
+@click.option("--port", default=30090, show_default=True, type=click.IntRange(0, 65535), help="Its TCP port; 0 = any.")
+@click.option(
+    "--grpc-port", default=50051, show_default=True, type=click.IntRange(0, 65535), help="Port of the gRPC door."
+)
+@click.option(
+    "--data-dir",
+    default=".taskgate",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where everything is kept.",
+)
+@click.option("--no-demo", is_flag=True, help="Only start the gateway: no demo worker, no tour.")
+@click.option(
+    "--exit-after-tour", is_flag=True, help="End after the tour: 0 when every call answered as it should, else 1."
+)
+def up(host: str, port: int, grpc_port: int, data_dir: Path, no_demo: bool, exit_after_tour: bool) -> None:  # noqa: FBT001
+    """Start a gateway and one worker with an embedded store, and show real calls with their real answers.
+
+    Example: taskgate up --exit-after-tour
+    """
+    from taskgate.cli.tour.household import Household
+
+    console = Console(highlight=False)
+    household = Household(data_dir)
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = 0
+    try:
+        console.print("[bold]taskgate up[/]: starting the gateway")
+        door = ["--host", host, "--port", str(port), "--grpc-port", str(grpc_port), "--data-dir", str(data_dir)]
+        household.start("gateway", ["serve", *door])
+        url = household.await_gateway()["url"]
+        console.print(f"  gateway    {url}   (documents: {url}/docs)")
+        console.print(f"  admin key  {data_dir / 'admin.key'}   logs: {data_dir / 'logs'}")
+        if not no_demo:
+            code = _tour(household, console, url)
+        if not exit_after_tour:
+            _serve(household, console, url)
+    except KeyboardInterrupt:
+        console.print("\nstopping")
+    except TaskgateError as error:
+        console.print(f"[red]error[/] {escape(error.detail or str(error))}")
+        code = 1
+    finally:
+        household.close()
+    sys.exit(code)
+
+
+def _tour(household: Household, console: Console, url: str) -> int:
+    """Walk through the steps; the number of failed ones, at most 1."""
+    from taskgate import Client
+    from taskgate.cli.tour.stage import Stage, StepFailed
+    from taskgate.cli.tour.steps import STEPS
+
+    admin = (household.data_dir / "admin.key").read_text(encoding="utf-8").strip()
+
+    def start_worker(name: str) -> None:
+        key = str(household.data_dir / "worker.key")
+        household.start(name, ["worker", "--gateway", url, "--token-file", key, "--name", name, "--tasks", DEMO_TASKS])
+
+    failed = 0
+    with Client(url, admin) as client:
+        stage = Stage(client=client, household=household, console=console, start_worker=start_worker)
+        start_worker("worker-1")
+        stage.await_workers(1)
+        console.print(f"  worker     worker-1 with the tasks of {DEMO_TASKS}\n")
+        for number, (title, step) in enumerate(STEPS, start=1):
+            console.print(f"[bold]{number:>2}. {title}[/]")
+            began = time.monotonic()
+            try:
+                step(stage)
+            except (StepFailed, TaskgateError) as error:
+                failed += 1
+                console.print(f"   [red]✗ {escape(str(error))}[/]")
+                continue
+            console.print(f"   [dim]✓ {1000 * (time.monotonic() - began):.0f} ms[/]")
+    console.print(f"\n{len(STEPS) - failed} of {len(STEPS)} steps answered as they should")
+    return 1 if failed else 0
+
+
+def _serve(household: Household, console: Console, url: str) -> None:
+    console.print(f"\nserving at {url} until Ctrl-C; in another terminal: [bold]taskgate tasks ls[/]")
+    while (name := household.ended()) is None:
+        time.sleep(0.5)
+    console.print(f"[red]{name} ended by itself[/]: {escape(household.last_words(name))}")
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

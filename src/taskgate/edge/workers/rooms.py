@@ -1,0 +1,49 @@
+"""What a worker's session needs of the gateway, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskgate.bus import Bus
+from taskgate.clock import Clock
+from taskgate.edge.settings import LinkSettings
+from taskgate.errors import Unauthenticated
+from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.ports import Roster
+from taskgate.identity.keys import Keys
+from taskgate.identity.principal import Principal
+from taskgate.runs.declaring import Declarations
+from taskgate.runs.dispatcher import Dispatcher
+from taskgate.runs.leases import Leases
+from taskgate.runs.leasing import Leasing
+from taskgate.runs.narrating import Narrator
+from taskgate.runs.reporting import Reports
+from taskgate.runs.settings import RunSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRooms:
+    """The rooms that hear of workers."""
+
+    bus: Bus
+    clock: Clock
+    keys: Keys
+    fleet: Fleet
+    roster: Roster
+    declarations: Declarations
+    leases: Leases
+    leasing: Leasing
+    reports: Reports
+    narrator: Narrator
+    dispatcher: Dispatcher
+    runs: RunSettings
+    link: LinkSettings
+    probe: Callable[[str], None]
+
+    async def renewed(self, principal: Principal, token: str) -> Principal:
+        """The principal of a fresh credential for a living link; it must be the same tenant's worker."""
+        fresh = await self.keys.authenticate(token)
+        if not fresh.may("worker") or fresh.site_id != principal.site_id:
+            raise Unauthenticated("the new credential is another tenant's, or none for workers")
+        return fresh

@@ -1,0 +1,1 @@
+"""The WebSocket doors: raw ASGI, one small file per path."""

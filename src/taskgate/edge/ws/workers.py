@@ -1,0 +1,118 @@
+"""`WS /ws/workers/{id}`: JSON text frames between a worker and its session.
+
+The credential is checked before the upgrade, so a caller without one gets a real 401 (INV-A4). Everything that is
+to be said when the socket is free goes out as one frame (an array) to a versioned worker, one message per frame to
+a simple client. A worker that does not read for 30 s is closed with 1013: its leases live on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote
+
+from taskgate.edge.gate import Gate
+from taskgate.edge.workers.rooms import WorkerRooms
+from taskgate.edge.workers.session import TRY_LATER, WorkerSession
+from taskgate.errors import NotFound, TaskgateError, Unauthenticated
+from taskgate.identity.principal import Principal
+from taskgate.ids import is_worker_id
+from taskgate.status import row_of
+from taskgate.wire.json_codec import decode_worker_frame, encode_frames
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_PATH = re.compile(r"/(?:api/v1/)?ws/workers/([^/]+)")
+STALLED_S = 30.0
+
+
+class WorkerSocket:
+    """The ASGI application of this path; `fits` says whether a path is its."""
+
+    def __init__(self, rooms: WorkerRooms, gate: Gate) -> None:
+        self._rooms = rooms
+        self._gate = gate
+
+    def fits(self, path: str) -> bool:
+        """Whether this socket serves the path."""
+        return _PATH.fullmatch(path) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        try:
+            worker_id, principal = await self._admit(scope)
+        except TaskgateError as error:
+            await _deny(scope, send, error)
+            return
+        await send({"type": "websocket.accept"})
+        session = WorkerSession(self._rooms, principal, worker_id=worker_id, transport="websocket")
+        await self._serve(session, receive, send)
+
+    async def _admit(self, scope: Scope) -> tuple[str, Principal]:
+        query = scope.get("query_string", b"")
+        client = scope.get("client")
+        principal = await self._gate.admit(scope["headers"], query=query, address=client[0] if client else "")
+        principal.require("worker")
+        found = _PATH.fullmatch(scope["path"])
+        worker_id = unquote(found[1]) if found else ""
+        if not is_worker_id(worker_id):
+            raise NotFound("a worker id is 1-128 characters of A-Za-z0-9_.:@-", code="BAD_WORKER_ID")
+        return worker_id, principal
+
+    async def _serve(self, session: WorkerSession, receive: Receive, send: Send) -> None:
+        running = asyncio.create_task(session.run(), name="worker session")
+        reading = asyncio.create_task(self._read(session, receive), name="worker reader")
+        writing = asyncio.create_task(self._write(session, send), name="worker writer")
+        try:
+            await asyncio.wait({running, reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            session.close(1000, "")
+            await running
+            await asyncio.wait({writing}, timeout=5.0)
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, session: WorkerSession, receive: Receive) -> None:
+        limit = self._rooms.link.max_frame_bytes
+        while session.closed is None:
+            await session.room()
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                session.close(1000, "")
+                return
+            text: str | None = message.get("text")
+            try:
+                session.receive(
+                    decode_worker_frame(message.get("bytes") or b"" if text is None else text, max_bytes=limit)
+                )
+            except TaskgateError as error:
+                session.refuse(error)
+
+    async def _write(self, session: WorkerSession, send: Send) -> None:
+        try:
+            while messages := await session.outgoing():
+                for frame in encode_frames(messages, single=session.simple, max_bytes=self._rooms.link.max_frame_bytes):
+                    event = {"type": "websocket.send", "text": frame.decode()}
+                    await asyncio.wait_for(send(event), STALLED_S)
+        except TimeoutError:
+            session.close(TRY_LATER, "the worker does not read")
+        code, reason = session.closed or (1000, "")
+        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+
+async def _deny(scope: Scope, send: Send, error: TaskgateError) -> None:
+    """Answer the upgrade with a real status where the server can, else close."""
+    row = row_of(error)
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": row.close, "reason": error.code})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "websocket.http.response.start", "status": row.http, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": str(error).encode()})
