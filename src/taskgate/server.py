@@ -21,8 +21,8 @@ import uvicorn
 
 from taskgate.assembly import Gateway, build, no_probe
 from taskgate.config import Settings
-from taskgate.edge.grpc.server import GrpcDoor
 from taskgate.edge.gate import Gate
+from taskgate.edge.grpc.server import GrpcDoor
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import Unavailable
@@ -33,7 +33,15 @@ RECONNECT_S = 1.0
 
 
 class Listener(uvicorn.Server):
-    """uvicorn without its own signal handling: this module decides when to stop."""
+    """uvicorn without its own signal handling: this module decides when to stop. `is_up` is set once it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.is_up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,8 +79,7 @@ class Server:
             grpc = GrpcDoor(self.gateway, settings.grpc) if settings.grpc.enabled else None
             if grpc is not None:
                 self.grpc_port = await grpc.start()
-            while not door.started and not serving.done():
-                await asyncio.sleep(0.005)
+            await door.is_up.wait()
             self._write_address()
             self.ready.set()
             await self._until_stopped(serving)
@@ -138,9 +145,7 @@ async def ensure_first_keys(gateway: Gateway, folder: Path) -> None:
         if f"first {name}" in standing and path.exists():
             continue
         _, text = await gateway.keys.create(None, name=f"first {name}", scopes=scopes, kind=kind)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        _write_secret(path, text)
 
 
 def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
@@ -158,6 +163,14 @@ def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
 
     uvloop.run(serve())
     return 0
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, made with that mode from the first byte on."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text + "\n")
 
 
 def _listen(host: str, port: int) -> socket.socket:

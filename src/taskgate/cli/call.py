@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from taskgate.cli.connection import door_options, explained, json_option
+from taskgate.cli.connection import door_options, explained, json_option, pair
 from taskgate.cli.journal import JournalPrinter
 from taskgate.cli.screen import Screen, plain
 from taskgate.client import AsyncClient, AsyncRun, Patience, find_door
@@ -45,7 +45,7 @@ def call(task: str, given: str, *, url: str | None, data_dir: str | None, as_jso
     screen = Screen(as_json=as_json)
     door = find_door(url, data_dir=data_dir)
     wait_s, key = options.pop("wait_s"), options.pop("idempotency_key")
-    options["labels"] = dict(_pair(label) for label in options["labels"])
+    options["labels"] = dict(pair(label) for label in options["labels"])
     said = {name: value for name, value in options.items() if value not in (None, "", 0, {})}
     value = _input(given)
 
@@ -102,10 +102,3 @@ def _input(given: str) -> msgspec.Raw:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise click.UsageError(f"--input is not JSON: {error}") from error
     return msgspec.Raw(text)
-
-
-def _pair(label: str) -> tuple[str, str]:
-    name, equals, value = label.partition("=")
-    if not name or not equals:
-        raise click.UsageError(f"--label {label!r} is not NAME=VALUE")
-    return name, value

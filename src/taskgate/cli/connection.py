@@ -74,3 +74,11 @@ def each(ids: tuple[str, ...], verb: Callable[[str], Any], *, screen: Screen, sa
         why = verdict["error"]["detail"] if "error" in verdict else ""
         screen.done(f"{verdict['id']}: {why}" if why else f"{verdict['id']} {said}", None)
     return 0 if all(verdict["ok"] for verdict in verdicts) else 1
+
+
+def pair(label: str) -> tuple[str, str]:
+    """`NAME=VALUE` of an option as a pair; anything else is wrong usage."""
+    name, equals, value = label.partition("=")
+    if not name or not equals:
+        raise click.UsageError(f"--label {label!r} is not NAME=VALUE")
+    return name, value

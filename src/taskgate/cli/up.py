@@ -84,7 +84,13 @@ def _tour(household: Household, console: Console, url: str) -> int:
 
     failed = 0
     with Client(url, admin) as client:
-        stage = Stage(client=client, household=household, console=console, start_worker=start_worker)
+        stage = Stage(
+            client=client,
+            household=household,
+            console=console,
+            start_worker=start_worker,
+            another_client=lambda: Client(url, admin),
+        )
         start_worker("worker-1")
         stage.await_workers(1)
         console.print(f"  worker     worker-1 with the tasks of {DEMO_TASKS}\n")

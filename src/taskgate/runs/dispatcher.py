@@ -85,7 +85,7 @@ class Dispatcher:
         await self._ready.offer(refs)
         self._wake.set()
 
-    async def replace(self, run: Run, *, avoid: str) -> None:
+    async def replace(self, run: Run, avoid: str) -> None:
         """Queue a run again that its holder gave up, at another worker at once if one is free."""
         grant = self._matcher.reserve(run, avoid=avoid) if avoid else None
         if grant is None:

@@ -32,6 +32,7 @@ def offer_of(run: Run, definitions: Definitions, *, offer_s: float) -> Task:
         labels=dict(run.labels),
         tenant=tenant,
         traceparent=run.traceparent,
+        priority=run.priority,
     )
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from taskgate.errors import Unavailable
 
@@ -42,14 +43,14 @@ class Household:
                 start_new_session=True,
             )
 
-    def await_gateway(self) -> dict[str, str]:
+    def await_gateway(self) -> dict[str, Any]:
         """What `gateway.json` says once the gateway answers; Unavailable with the log's last line when it does not."""
         path = self.data_dir / "gateway.json"
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             pid = self._processes["gateway"].pid
             with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-                address: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+                address: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
                 if address.get("pid") == pid:
                     return address
             if self._processes["gateway"].poll() is not None:

@@ -29,6 +29,7 @@ class Stage:
     household: Household
     console: Console
     start_worker: Callable[[str], None]
+    another_client: Callable[[], Client]
 
     def call(self, text: str) -> None:
         """Show what is called."""
@@ -52,7 +53,7 @@ class Stage:
         raise StepFailed(f"{count} workers were not online within {within_s:.0f} s")
 
 
-def expect(claim: bool, otherwise: str) -> None:
+def expect(claim: object, otherwise: str) -> None:
     """Raise StepFailed with `otherwise` unless the claim holds."""
     if not claim:
         raise StepFailed(otherwise)

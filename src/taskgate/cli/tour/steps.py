@@ -7,14 +7,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from taskgate import Client
-from taskgate.cli.tour.stage import Stage, expect
+from taskgate.cli.tour.stage import Stage, StepFailed, expect
 from taskgate.errors import InvalidInput, RunCancelled, RunFailed
+from taskgate.ids import new_token
 
 Step = tuple[str, Callable[[Stage], None]]
 
 
 def plain_run(stage: Stage) -> None:
+    """Submit and wait."""
     stage.call('call demo.greet {"name": "Ada"}')
     output = stage.client.call("demo.greet", {"name": "Ada"}, wait_s=30)
     stage.answer(output)
@@ -22,6 +23,7 @@ def plain_run(stage: Stage) -> None:
 
 
 def real_file(stage: Stage) -> None:
+    """A file's text in, its journal and keywords out."""
     path = _some_text()
     stage.call(f"submit text.keywords with {path.name} ({path.stat().st_size:,} bytes), follow its journal")
     run = stage.client.submit("text.keywords", {"text": path.read_text(encoding="utf-8"), "top": 6})
@@ -34,6 +36,7 @@ def real_file(stage: Stage) -> None:
 
 
 def live_progress(stage: Stage) -> None:
+    """Progress comes while the run runs."""
     stage.call('submit demo.count {"to": 8, "pause_s": 0.15}, follow it live')
     run = stage.client.submit("demo.count", {"to": 8, "pause_s": 0.15})
     seen = []
@@ -47,6 +50,7 @@ def live_progress(stage: Stage) -> None:
 
 
 def cancelled(stage: Stage) -> None:
+    """A cancel ends a run for good."""
     stage.call('submit demo.count {"to": 1000}, then cancel it')
     run = stage.client.submit("demo.count", {"to": 1000, "pause_s": 0.1})
     for entry in run.follow():
@@ -61,6 +65,7 @@ def cancelled(stage: Stage) -> None:
 
 
 def retried(stage: Stage) -> None:
+    """What fails is tried again."""
     stage.call('call demo.flaky {"failures": 2}: the first two attempts fail')
     run = stage.client.submit("demo.flaky", {"failures": 2}).wait(60)
     for attempt in run.attempts:
@@ -71,6 +76,7 @@ def retried(stage: Stage) -> None:
 
 
 def refused(stage: Stage) -> None:
+    """A wrong input names its place."""
     stage.call('submit demo.count {"to": "many"}: wrong on purpose')
     try:
         stage.client.submit("demo.count", {"to": "many"})
@@ -78,12 +84,13 @@ def refused(stage: Stage) -> None:
         stage.answer(f"422 {error}")
         expect("/to" in str(error), "the failing path is not named")
         return
-    expect(False, "a wrong input was accepted")
+    raise StepFailed("a wrong input was accepted")
 
 
 def repeated(stage: Stage) -> None:
+    """One key, one run."""
     stage.call('submit demo.greet twice with Idempotency-Key "tour-once"')
-    key = f"tour-once-{_fresh()}"
+    key = f"tour-once-{new_token()}"
     first = stage.client.submit("demo.greet", {"name": "Grace"}, idempotency_key=key)
     second = stage.client.submit("demo.greet", {"name": "Grace"}, idempotency_key=key)
     stage.answer(f"first {first.id}, second {second.id}: one run")
@@ -91,15 +98,17 @@ def repeated(stage: Stage) -> None:
 
 
 def batch(stage: Stage) -> None:
+    """Many at once, each with its own verdict."""
     stage.call("submit a batch of 200 runs of demo.greet, collect every output")
     verdicts = stage.client.submit_many("demo.greet", ({"name": f"guest {n}"} for n in range(200)))
     runs = [verdict.accepted for verdict in verdicts if verdict.accepted is not None]
     outputs = {run.output() for run in stage.client.as_completed(runs, timeout_s=60)}
-    stage.answer(f"{len(outputs)} different greetings, e.g. {sorted(outputs)[0]}")
+    stage.answer(f"{len(outputs)} different greetings, e.g. {min(outputs)}")
     expect(len(outputs) == 200, "200 were expected")
 
 
 def waiting(stage: Stage) -> None:
+    """A waiting run can be asked."""
     stage.call("submit demo.greet with delay_s=60 and ask why it does not run")
     run = stage.client.submit("demo.greet", {"name": "Later"}, delay_s=60.0)
     why = run.why()
@@ -109,6 +118,7 @@ def waiting(stage: Stage) -> None:
 
 
 def moved_elsewhere(stage: Stage) -> None:
+    """A killed worker loses nothing."""
     stage.call("start a second worker; submit demo.count; kill -9 the link process of whoever took it")
     stage.start_worker("worker-2")
     stage.await_workers(2)
@@ -127,6 +137,7 @@ def moved_elsewhere(stage: Stage) -> None:
 
 
 def dead_letter(stage: Stage) -> None:
+    """What failed for good can be done again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "needed.txt"
         stage.call("call demo.needs_file: the file is missing, the run becomes a dead letter")
@@ -145,12 +156,13 @@ def dead_letter(stage: Stage) -> None:
 
 
 def two_readers(stage: Stage) -> None:
+    """Everybody reads the same journal."""
     stage.call("two clients follow one run's journal at the same time")
     run = stage.client.submit("demo.count", {"to": 10, "pause_s": 0.05})
     heard: dict[str, list[int]] = {"first": [], "second": []}
 
     def listen(name: str) -> None:
-        with Client(stage.client.url) as reader:
+        with stage.another_client() as reader:
             heard[name] = [entry.seq for entry in reader.run(run.id).follow()]
 
     threads = [threading.Thread(target=listen, args=(name,)) for name in heard]
@@ -183,9 +195,3 @@ def _some_text() -> Path:
     """A real text file: the README of the folder we stand in, else this very file."""
     readme = Path("README.md")
     return readme if readme.exists() else Path(__file__)
-
-
-def _fresh() -> str:
-    from taskgate.ids import new_token
-
-    return new_token()
