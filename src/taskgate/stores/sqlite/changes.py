@@ -103,7 +103,7 @@ class RunChanges:
                     self._close.execute(connection, closing)
                 self._apply.execute(connection, [rows[place] for place in part], mark)
                 if connection.changes() < len(part):
-                    asked = [(place, rows[place][0], rows[place][1], rows[place][17]) for place in part]
+                    asked = [(place, *(rows[place][column] for column in (0, 1, 17, 4))) for place in part]
                     for place, is_same in _json(self._not_applied.execute(connection, asked, mark)):
                         flat[place] = Applied.REPLAYED if is_same else Applied.STALE
         return _split(flat, items)

@@ -219,7 +219,7 @@ def row_to_add(run: Run, grant: Grant | None, now: float) -> tuple[Any, ...]:
     """Parameters of `add`: a new run, leased at once where a grant came along."""
     labels = _text(run.labels) if run.labels else None
     asked = (*_asked(run), labels, text_of_queue(run.queue))
-    if grant is None:
+    if grant is None or run.status is not Status.QUEUED:
         return (*asked, NUMBER_OF_STATUS[run.status], run.attempt, None, None, None, None, None, run.input)
     expires_at = now + grant.duration_s
     return (*asked, RUNNING, run.attempt + 1, grant.token, expires_at, grant.holder, grant.target, now, run.input)
@@ -256,7 +256,9 @@ def _end(end: AttemptEnd | None) -> tuple[Any, ...]:
 
 
 def leased(run: Run, grant: Grant, now: float) -> Run:
-    """The run as `add` stored it with its first lease."""
+    """The run as `add` stored it: with its first lease if it was queued."""
+    if run.status is not Status.QUEUED:
+        return run
     attempt = run.attempt + 1
     lease = Lease(holder=grant.holder, token=grant.token, expires_at=now + grant.duration_s)
     current = Attempt(
@@ -266,14 +268,20 @@ def leased(run: Run, grant: Grant, now: float) -> Run:
     copy = object.__new__(Run)
     for fill, value in zip(_FILL, _fields(run), strict=True):
         fill(copy, value)
-    for name, value in (("status", Status.RUNNING), ("attempt", attempt), ("lease", lease), ("current", current)):
-        object.__setattr__(copy, name, value)
+    _fill_status(copy, Status.RUNNING)
+    _fill_attempt(copy, attempt)
+    _fill_start_by(copy, None)
+    _fill_lease(copy, lease)
+    _fill_current(copy, current)
     return copy
 
 
 _NAMES = tuple(Run.__dataclass_fields__)
 _fields = attrgetter(*_NAMES)
 _FILL = tuple(getattr(Run, name).__set__ for name in _NAMES)
+_fill_status, _fill_attempt, _fill_start_by, _fill_lease, _fill_current = (
+    getattr(Run, name).__set__ for name in ("status", "attempt", "start_by_at", "lease", "current")
+)
 
 
 @lru_cache(maxsize=4096)

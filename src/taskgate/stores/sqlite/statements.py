@@ -19,7 +19,7 @@ import apsw
 ROWS = 128
 Row = TypeVar("Row")
 MIGRATIONS = files(__package__) / "migrations"
-_HEAD = re.compile(r"WITH v\s*\(([^)]*)\)\s*AS\s*\(VALUES …\)")
+_HEAD = re.compile(r"WITH v ?\(([^)]*)\) AS \( ?VALUES … ?\)")
 
 
 @cache

@@ -8,8 +8,12 @@ from pathlib import Path
 from taskgate.clock import Clock
 from taskgate.lifespan import Lifespan
 from taskgate.stores.sqlite.book import SqliteRunBook
+from taskgate.stores.sqlite.catalogue import SqliteCatalogue
+from taskgate.stores.sqlite.keys import SqliteKeyRing
+from taskgate.stores.sqlite.leadership import SqliteLeadership
 from taskgate.stores.sqlite.ledger import SqliteRunLedger
 from taskgate.stores.sqlite.reader import Reader
+from taskgate.stores.sqlite.roster import SqliteRoster
 from taskgate.stores.sqlite.statements import MIGRATIONS
 from taskgate.stores.sqlite.writer import Writer
 
@@ -27,6 +31,10 @@ class SqliteStore:
         self._life = Lifespan(self.writer, reader, lister)
         self.ledger = SqliteRunLedger(self.writer, reader, clock)
         self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)
+        self.catalogue = SqliteCatalogue(self.writer, lister)
+        self.keyring = SqliteKeyRing(self.writer, lister)
+        self.roster = SqliteRoster(self.writer, lister)
+        self.leadership = SqliteLeadership(self.writer, clock)
 
     async def start(self) -> None:
         """Open the file; StoreError when another process owns the folder or the library is too old."""

@@ -48,8 +48,8 @@ from taskgate.stores.sqlite.migrating import migrate
 from taskgate.stores.sqlite.opening import FileLock, open_writer
 
 _log = logging.getLogger(__name__)
-CHECKPOINT_PAGES = 4000
-RESTART_PAGES = 64_000  # 256 MiB of log: a reader has kept it from starting over, so the next checkpoint waits
+CHECKPOINT_PAGES = 2000  # 16 MiB
+RESTART_PAGES = 32_000  # 256 MiB of log: a reader has kept it from starting over, so the next checkpoint waits
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")

@@ -1,0 +1,1 @@
+DELETE FROM current_definitions WHERE site_id = ? AND name = ? AND version = ?

@@ -1,0 +1,1 @@
+SELECT content FROM current_definitions JOIN definitions USING (digest) ORDER BY saved

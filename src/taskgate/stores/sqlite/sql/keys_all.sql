@@ -1,0 +1,1 @@
+SELECT {key_columns} FROM keys ORDER BY created_at, id

@@ -1,0 +1,1 @@
+UPDATE leaders SET holder = NULL WHERE duty = ? AND holder = ?
