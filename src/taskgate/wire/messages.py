@@ -202,7 +202,10 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Task(Message, frozen=True, kw_only=True, tag="task"):
-    """One offer: a lease of `offer_s` that `accept` renews. `payload` is the run's input."""
+    """One offer: a lease of `offer_s` that `accept` renews. `payload` is the run's input.
+
+    A larger `priority` is sooner.
+    """
 
     run_id: str
     tracking_id: str
@@ -218,6 +221,7 @@ class Task(Message, frozen=True, kw_only=True, tag="task"):
     labels: dict[str, str] = {}
     tenant: dict[str, str] = {}
     traceparent: str = ""
+    priority: int = 0
 
 
 class HeartbeatAck(Message, frozen=True, kw_only=True, tag="heartbeat_ack"):
