@@ -25,10 +25,21 @@ DEFAULT_URL = "http://127.0.0.1:30090"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """A gateway's URL without a trailing slash, and the key to show there ("" = none was found)."""
+    """A gateway's URL without a trailing slash, and the key to show there ("" = none was found).
+
+    `grpc` is HOST:PORT of its gRPC door, where a gateway on this machine told it.
+    """
 
     url: str
+    grpc: str = ""
     api_key: Secret = field(default=Secret(""))
+
+
+class Address(msgspec.Struct):
+    """What a running gateway writes into `gateway.json`."""
+
+    url: str
+    grpc: str = ""
 
 
 def find_door(
@@ -38,12 +49,13 @@ def find_door(
     data_dir: str | Path | None = None,
     env: Mapping[str, str] | None = None,
     start: Path | None = None,
+    key_file: str = "admin.key",
 ) -> Door:
     """The door to go to; InvalidInput for a URL that cannot be one, Unauthenticated for a key that cannot be one."""
     env = os.environ if env is None else env
     given_url = url or env.get("TASKGATE_URL") or ""
     given_key = api_key or env.get("TASKGATE_API_KEY") or ""
-    local = _local_door(data_dir, env, start or Path.cwd())
+    local = _local_door(data_dir or env.get("TASKGATE_DATA_DIR"), start or Path.cwd(), key_file=key_file)
     found = _checked_url(given_url or (local.url if local else DEFAULT_URL))
     if given_key:
         return Door(url=found, api_key=_checked_key(given_key))
@@ -52,18 +64,16 @@ def find_door(
     return Door(url=found)
 
 
-def _local_door(data_dir: str | Path | None, env: Mapping[str, str], start: Path) -> Door | None:
-    named = data_dir or env.get("TASKGATE_DATA_DIR")
+def _local_door(named: str | Path | None, start: Path, *, key_file: str) -> Door | None:
     places = [Path(named)] if named else [folder / DATA_DIR for folder in (start, *start.parents)]
     for place in places:
         try:
             if not _is_ours(place):
                 continue
-            told = msgspec.json.decode((place / "gateway.json").read_bytes(), type=dict[str, msgspec.Raw])
-            url = _checked_url(msgspec.json.decode(told["url"], type=str))
-        except (OSError, KeyError, msgspec.MsgspecError, InvalidInput):
+            told = msgspec.json.decode((place / "gateway.json").read_bytes(), type=Address)
+            return Door(url=_checked_url(told.url), grpc=told.grpc, api_key=_read_key(place / key_file))
+        except (OSError, msgspec.MsgspecError, InvalidInput):
             continue
-        return Door(url=url, api_key=_read_key(place / "admin.key"))
     return None
 
 
