@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from taskgate.wire.messages import OptionalRaw
+
 SHARED = "*"
 TargetKind = Literal["workers", "http", "celery", "tool", "people"]
 
@@ -47,8 +49,8 @@ class TaskDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     site_id: str = SHARED
     version: str = ""
     description: str = ""
-    input_schema: msgspec.Raw | None = None
-    output_schema: msgspec.Raw | None = None
+    input_schema: OptionalRaw = None
+    output_schema: OptionalRaw = None
     examples: list[msgspec.Raw] = []
     targets: list[Target] = []
     limits: TaskLimits = TaskLimits()

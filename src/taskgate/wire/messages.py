@@ -9,12 +9,18 @@ Unknown fields are ignored (a newer peer may send more); an unknown `type` is a 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 PROTOCOL_VERSION = 1
 EMPTY = msgspec.Raw(b"null")
+
+# msgspec reads `Raw | None` as `None` alone: a field that may be absent is declared as Raw, with the default None
+if TYPE_CHECKING:
+    OptionalRaw: TypeAlias = msgspec.Raw | None
+else:
+    OptionalRaw = msgspec.Raw
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -40,11 +46,18 @@ class TaskOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     version: str = ""
     description: str = ""
-    input_schema: msgspec.Raw | None = None
-    output_schema: msgspec.Raw | None = None
+    input_schema: OptionalRaw = None
+    output_schema: OptionalRaw = None
     examples: list[Any] = []
     timeout_s: float | None = None
     retries: int | None = None
+
+    def __post_init__(self) -> None:
+        """A schema of `null` is none."""
+        for name in ("input_schema", "output_schema"):
+            schema = getattr(self, name)
+            if schema is not None and bytes(schema) == b"null":
+                msgspec.structs.force_setattr(self, name, None)
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

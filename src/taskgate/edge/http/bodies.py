@@ -12,6 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Raw, Struct
 
 from taskgate.runs.task import Target, TaskLimits
+from taskgate.wire.messages import OptionalRaw
 
 MAX_ITEMS = 1000
 Moment = Annotated[datetime, Meta(tz=True)] | float  # RFC 3339, or epoch seconds from programs
@@ -67,8 +68,8 @@ class TaskBody(Shape):
 
     version: str = ""
     description: Annotated[str, Meta(max_length=20_000)] = ""
-    input_schema: Raw | None = None
-    output_schema: Raw | None = None
+    input_schema: OptionalRaw = None
+    output_schema: OptionalRaw = None
     examples: Annotated[list[Raw], Meta(max_length=100)] = []
     targets: list[TargetBody] = []
     limits: LimitsBody = LimitsBody()
