@@ -1,0 +1,80 @@
+"""What the pool does about what its task processes say."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from taskgate.errors import InvalidInput
+from taskgate.wire.messages import TaskOffer
+from taskgate.worker.answers import Answer
+from taskgate.worker.assignment import Assignment
+from taskgate.worker.frames import Done, Loaded, Progressed, Said
+from taskgate.worker.slot import Slot, SlotState
+
+if TYPE_CHECKING:
+    from taskgate.worker.slots import Pool
+
+_log = logging.getLogger(__name__)
+
+
+class SlotListener:
+    """The pool's ear."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def loaded(self, slot: Slot, loaded: Loaded) -> None:
+        pool = self._pool
+        pool.speech.tell_operator(slot)
+        if loaded.failure:
+            _log.error("tasks cannot be loaded: %s", loaded.failure)
+            if not pool.offers.done():
+                pool.offers.set_exception(InvalidInput(loaded.failure, code="TASKS_NOT_LOADED"))
+        elif not pool.offers.done():
+            offers = msgspec.json.decode(loaded.offers, type=list[TaskOffer])
+            pool.memory_of = {offer.name: size for offer, size in zip(offers, loaded.memory_bytes, strict=True)}
+            pool.offers.set_result(offers)
+        pool.fill()
+
+    def done(self, slot: Slot, assignment: Assignment, *, done: Done) -> None:
+        pool = self._pool
+        assignment.dropped_count += done.dropped_count
+        pool.speech.finish(slot, assignment, sizes=(done.out_size, done.err_size))
+        if done.leftover and slot.state is SlotState.READY:
+            _log.warning("task %r left processes running: its task process is replaced", assignment.task.capability)
+            pool.ending.end_process(slot)
+        if assignment.ending:
+            if slot.state is not SlotState.READY:
+                slot.held = assignment
+            elif pool.here.pop(assignment.key, None) is not None:
+                pool.owner.stopped(assignment)
+            return
+        pool.here.pop(assignment.key, None)
+        pool.pace.note(assignment.task.capability, done.spent_s)
+        if pool.watch.announce(assignment):
+            answer = Answer(done.is_ok, done.body, done.code, done.error_class, done.retryable, done.retry_at)
+            pool.owner.ended(assignment, answer, started_at=done.started_at, ended_at=done.started_at + done.spent_s)
+
+    def said(self, slot: Slot, said: Said) -> None:
+        head = slot.head
+        if head is not None and head.number == said.number:
+            if self._pool.watch.announce(head):
+                self._pool.speech.heard(head, said)
+            return
+        for line in said.lines:
+            _log.info("task process %d: %s", slot.pid, line)
+
+    def progressed(self, slot: Slot, progressed: Progressed) -> None:
+        head = slot.head
+        if head is not None and head.number == progressed.number and self._pool.watch.announce(head):
+            self._pool.owner.progressed(head, progressed)
+
+    def settled(self, slot: Slot) -> None:
+        self._pool.dispatch()
+        self._pool.owner.changed()
+
+    def exited(self, slot: Slot) -> None:
+        self._pool.ending.end_process(slot)
