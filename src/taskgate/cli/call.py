@@ -60,7 +60,7 @@ def call(task: str, given: str, *, url: str | None, data_dir: str | None, as_jso
 
 async def _watch(run: AsyncRun, screen: Screen, *, wait_s: float | None) -> None:
     if wait_s == 0:
-        screen.done(run.id, {"id": run.id, "status": run.status})
+        screen.sentences([run.id], {"id": run.id, "status": run.status})
         return
     screen.note(f"run {run.id}")
     try:

@@ -68,11 +68,8 @@ def each(ids: tuple[str, ...], verb: Callable[[str], Any], *, screen: Screen, sa
             verdicts.append({"id": run_id, "ok": True, "result": verb(run_id)})
         except TaskgateError as error:
             verdicts.append({"id": run_id, "ok": False, "error": {"code": error.code, "detail": error.detail}})
-    if screen.as_json:
-        screen.document(verdicts)
-    for verdict in () if screen.as_json else verdicts:
-        why = verdict["error"]["detail"] if "error" in verdict else ""
-        screen.done(f"{verdict['id']}: {why}" if why else f"{verdict['id']} {said}", None)
+    why = {verdict["id"]: verdict.get("error", {}).get("detail", "") for verdict in verdicts}
+    screen.sentences([f"{name}: {detail}" if detail else f"{name} {said}" for name, detail in why.items()], verdicts)
     return 0 if all(verdict["ok"] for verdict in verdicts) else 1
 
 

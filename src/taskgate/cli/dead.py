@@ -45,12 +45,9 @@ def retry(client: Client, screen: Screen, run_ids: tuple[str, ...], *, task: str
     """
     _check_chosen(run_ids, task=task, is_all=is_all)
     retried = client.dead.retry(run_ids, task=task)
-    if screen.as_json:
-        screen.document(retried)
-    for run in () if screen.as_json else retried.runs:
-        screen.done(f"run {run.id} is new", None)
-    for refusal in () if screen.as_json else retried.refused:
-        screen.done(f"{refusal.id} stays: {refusal.error.get('detail', 'refused')}", None)
+    new = [f"run {run.id} is new" for run in retried.runs]
+    stay = [f"{refusal.id} stays: {refusal.error.get('detail', 'refused')}" for refusal in retried.refused]
+    screen.sentences([*new, *stay], retried)
     return 1 if retried.refused else 0
 
 
@@ -71,7 +68,7 @@ def purge(client: Client, screen: Screen, run_ids: tuple[str, ...], *, task: str
     if not yes:
         raise click.UsageError("deleting cannot be undone: say --yes")
     count = client.dead.purge(run_ids, task=task)
-    screen.done(f"{count} dead letters deleted", {"purged": count})
+    screen.sentences([f"{count} dead letters deleted"], {"purged": count})
 
 
 def _check_chosen(run_ids: tuple[str, ...], *, task: str, is_all: bool) -> None:

@@ -34,7 +34,7 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
         for heading in columns:
             table.add_column(heading, overflow="fold")
         for row in rows:
@@ -51,12 +51,13 @@ class Screen:
             if member not in (None, "", [], {}):
                 click.echo(f"{click.style(name.ljust(width), bold=True)}  {plain(shown(member), keep_lines=True)}")
 
-    def done(self, text: str, value: Any) -> None:
-        """Something was done: its JSON, or a sentence."""
+    def sentences(self, sentences: Sequence[str], value: Any) -> None:
+        """What was done: its JSON, or a line for each."""
         if self.as_json:
             self.document(value)
-        else:
-            click.echo(plain(text))
+            return
+        for sentence in sentences:
+            click.echo(plain(sentence))
 
     def document(self, value: Any) -> None:
         """JSON on standard output, indented for a terminal."""

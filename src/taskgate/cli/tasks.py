@@ -64,7 +64,7 @@ def apply(client: Client, screen: Screen, file: Path) -> None:
       taskgate tasks apply tasks.toml
     """
     applied = [client.tasks.apply(definition) for definition in _definitions(file)]
-    screen.done("\n".join(f"{task.name} is declared" for task in applied), applied)
+    screen.sentences([f"{task.name} is declared" for task in applied], applied)
 
 
 @tasks.command
@@ -79,7 +79,7 @@ def rm(client: Client, screen: Screen, name: str, *, version: str) -> None:
       taskgate tasks rm text.keywords
     """
     client.tasks.remove(name, version=version)
-    screen.done(f"{name} is removed", {"name": name, "removed": True})
+    screen.sentences([f"{name} is removed"], {"name": name, "removed": True})
 
 
 def _definitions(file: Path) -> list[dict[str, Any]]:

@@ -80,7 +80,8 @@ def test_a_stream_that_never_comes_back_is_given_up() -> None:
 
 def test_a_server_that_only_opens_and_closes_is_not_asked_in_a_hurry() -> None:
     clock = StillClock()
-    replies: list[Answer | bytes] = [*[STREAM, b""] * 6, STREAM, event(1, "result")]
+    opened_and_closed: list[Answer | bytes] = [STREAM, b""]
+    replies = [*opened_and_closed * 6, STREAM, event(1, "result")]
     played = play(follow("r", 0, patience=patience(clock)), iter(replies), clock)
     assert played.pauses == [0.25, 0.5, 1, 2, 4, 8]
 
