@@ -11,6 +11,7 @@ import ipaddress
 from taskgate.clock import Clock
 
 MAX_ADDRESSES = 20_000
+ROUNDING_S = 1e-6
 
 
 class FailedTries:
@@ -27,7 +28,8 @@ class FailedTries:
         full_at = self._full_at.get(network_of(address))
         if full_at is None:
             return 0.0
-        return max(0.0, full_at + self._step_s - self._burst_s - self._clock.monotonic())
+        left_s = full_at + self._step_s - self._burst_s - self._clock.monotonic()
+        return left_s if left_s > ROUNDING_S else 0.0
 
     def count(self, address: str) -> None:
         """Note a failure."""

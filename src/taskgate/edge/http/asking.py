@@ -17,7 +17,7 @@ MAX_WAIT_S = 60.0
 MAX_KEY_LENGTH = 255
 _WAIT = re.compile(rb'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?=$|[,;])', re.IGNORECASE)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
-_NUMBER = re.compile(r"\d{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 def caller_of(call: Call) -> Principal:

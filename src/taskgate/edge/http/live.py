@@ -63,18 +63,26 @@ class Live:
 
     async def during(self, call: Call, work: Coroutine[Any, Any, T]) -> T | None:
         """The work's result, None when the gateway closes first. Raises CallerGone or Unauthenticated when the
-        caller hangs up or loses its key; the work is cancelled then and has ended when this returns."""
+        caller hangs up or loses its key; the work is cancelled then and has ended when this returns.
+
+        The work begins on the caller's own stack: what it registers for cannot happen before it has registered.
+        """
+        waiting = asyncio.current_task()
         async with self.watch(call) as end:
-            working = asyncio.create_task(work)
+            left = False
+
+            def interrupt(_: object) -> None:
+                if waiting is not None and not left:
+                    waiting.cancel()
+
+            end.add_done_callback(interrupt)
             try:
-                waits: set[asyncio.Future[Any]] = {working, end}
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                if working.done():
-                    return working.result()
+                return await work
+            except asyncio.CancelledError:
+                if not end.done() or waiting is None or waiting.uncancel() > 0:
+                    raise
             finally:
-                if not working.done():
-                    working.cancel()
-                    await asyncio.wait({working})
+                left = True
             if end.result() is End.GONE:
                 raise CallerGone
             if end.result() is End.REVOKED:

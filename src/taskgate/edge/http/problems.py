@@ -21,7 +21,7 @@ MAX_INSTANCE_LENGTH = 200
 
 
 def members_of(error: TaskgateError, *, instance: str, trace_id: str) -> dict[str, object]:
-    """The problem document of an error, ready to be encoded."""
+    """The problem document of an error, ready to be encoded. An extra `status` is a run's: `run_status`."""
     row = row_of(error)
     detail = printable(error.detail or row.title)
     members: dict[str, object] = {
@@ -36,7 +36,7 @@ def members_of(error: TaskgateError, *, instance: str, trace_id: str) -> dict[st
         "retryable": row.retryable,
     }
     for name, value in error.extra.items():
-        members.setdefault(name, value)
+        members.setdefault(f"run_{name}" if name in ("status", "type") else name, value)
     return members
 
 
