@@ -16,17 +16,20 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from taskgate.assembly import Gateway, build, no_probe
 from taskgate.config import Settings
 from taskgate.edge.gate import Gate
-from taskgate.edge.grpc.server import GrpcDoor
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import Unavailable
 from taskgate.telemetry.logs import setup_logs
+
+if TYPE_CHECKING:
+    from taskgate.edge.grpc.server import GrpcDoor
 
 DRAIN_S = 10.0
 RECONNECT_S = 1.0
@@ -54,6 +57,7 @@ class Server:
     def __init__(self, settings: Settings, *, probe: Callable[[str], None] = no_probe) -> None:
         self._settings = settings
         self.gateway: Gateway = build(settings, probe=probe)
+        self._gate = Gate(self.gateway.keys, clock=self.gateway.clock, auth_enabled=settings.auth.enabled)
         self.ready = asyncio.Event()
         self.http_port = 0
         self.grpc_port = 0
@@ -73,12 +77,10 @@ class Server:
         await self.gateway.start()
         try:
             await ensure_first_keys(self.gateway, settings.data_path)
-            http = build_http(self.gateway, sockets=_sockets(self.gateway))
+            http = build_http(self.gateway, sockets=WorkerSocket(self.gateway.worker_rooms, self._gate))
             door = Listener(_config(self.gateway, http))
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
-            grpc = GrpcDoor(self.gateway, settings.grpc) if settings.grpc.enabled else None
-            if grpc is not None:
-                self.grpc_port = await grpc.start()
+            grpc = await self._open_grpc() if settings.grpc.enabled else None
             await door.is_up.wait()
             self._write_address()
             self.ready.set()
@@ -88,6 +90,13 @@ class Server:
             listener.close()
             await self.gateway.stop()
             self._forget_address()
+
+    async def _open_grpc(self) -> GrpcDoor:
+        from taskgate.edge.grpc.server import GrpcDoor
+
+        door = GrpcDoor(self.gateway.worker_rooms, self._settings.grpc, gate=self._gate)
+        self.grpc_port = await door.start()
+        return door
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         waiting = asyncio.create_task(self._stop.wait())
@@ -185,11 +194,6 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.listen(4096)
     listener.setblocking(False)
     return listener
-
-
-def _sockets(gateway: Gateway) -> WorkerSocket:
-    gate = Gate(gateway.keys, clock=gateway.clock, auth_enabled=gateway.settings.auth.enabled)
-    return WorkerSocket(gateway.worker_rooms, gate)
 
 
 def _config(gateway: Gateway, http: HttpDoor) -> uvicorn.Config:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.runs import happenings
+from taskgate.runs.deciding import INFRASTRUCTURE
 from taskgate.runs.leases import Held, Leases
 from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
@@ -37,14 +38,14 @@ class Reports:
         """One answer per result, in order, after its commit. The same result again is `replayed`."""
         runs = await self._runs_of(results)
         changes = [
-            Change(run, self._event_of(result, run)) if run is not None else None
-            for result, run in zip(results, runs, strict=True)
+            self._change_of(result, run) if run is not None else None for result, run in zip(results, runs, strict=True)
         ]
+        for result in results:
+            self._forget(result.run_id, result.attempt)
         settled = iter(await self._settler.settle([change for change in changes if change is not None]))
         acks: list[Ack] = []
         for result, change in zip(results, changes, strict=True):
             verdict = next(settled).verdict if change is not None else Applied.STALE
-            self._forget(result.run_id, result.attempt)
             acks.append(Ack(run_id=result.run_id, attempt=result.attempt, verdict=verdict.value))
         return acks
 
@@ -113,6 +114,12 @@ class Reports:
             for index, run in zip(unknown, stored, strict=True):
                 found[index] = run if run is not None and _may_report(run, results[index]) else None
         return found
+
+    def _change_of(self, result: TaskResult, run: Run) -> Change:
+        """What a result does to its run; one whose task process died goes to another worker if there is one."""
+        died = result.status == "error" and result.error_class in INFRASTRUCTURE
+        avoid = run.lease.holder if died and run.lease is not None else ""
+        return Change(run, self._event_of(result, run), avoid)
 
     def _event_of(self, result: TaskResult, run: Run) -> happenings.Event:
         held = self._leases.of_run(run.id)
