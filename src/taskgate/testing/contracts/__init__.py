@@ -1,0 +1,6 @@
+"""What every backend must hold, as pytest classes: subclass one, give it its fixture, run it."""
+
+import pytest
+
+for _name in ("adding", "applying", "book", "claiming", "keeping", "ledger", "life", "renewing", "timers"):
+    pytest.register_assert_rewrite(f"{__name__}.{_name}")
