@@ -145,12 +145,12 @@ _PLANS: dict[type, _Plan] = {
 
 
 def to_proto(message: msgspec.Struct) -> Any:
-    """The protobuf twin of a message or part. Values equal to zero need not be told apart from absent ones here."""
+    """The protobuf twin of a message or part."""
     plan = _PLANS[type(message)]
     values = {}
     for name, _, rule in plan.fields:
         value = getattr(message, name)
-        if value is not None or not rule.optional:
+        if value or (rule.optional and value is not None):
             values[name] = value if rule.write is None else rule.write(value)
     try:
         return plan.twin(**values)
