@@ -270,7 +270,6 @@ def leased(run: Run, grant: Grant, now: float) -> Run:
         fill(copy, value)
     _fill_status(copy, Status.RUNNING)
     _fill_attempt(copy, attempt)
-    _fill_start_by(copy, None)
     _fill_lease(copy, lease)
     _fill_current(copy, current)
     return copy
@@ -279,8 +278,8 @@ def leased(run: Run, grant: Grant, now: float) -> Run:
 _NAMES = tuple(Run.__dataclass_fields__)
 _fields = attrgetter(*_NAMES)
 _FILL = tuple(getattr(Run, name).__set__ for name in _NAMES)
-_fill_status, _fill_attempt, _fill_start_by, _fill_lease, _fill_current = (
-    getattr(Run, name).__set__ for name in ("status", "attempt", "start_by_at", "lease", "current")
+_fill_status, _fill_attempt, _fill_lease, _fill_current = (
+    getattr(Run, name).__set__ for name in ("status", "attempt", "lease", "current")
 )
 
 

@@ -12,8 +12,7 @@ INSERT INTO runs (
 )
 SELECT
     id, site_id, user_id, app_id, task, version, definition, priority, created_at, deadline_at, timeout_s,
-    idempotency_key, body_digest, retry_of, submitted_by, traceparent, chain_position, due_at,
-    iif(holder IS NULL, start_by_at, NULL), advance_at,
+    idempotency_key, body_digest, retry_of, submitted_by, traceparent, chain_position, due_at, start_by_at, advance_at,
     labels, queue, status, attempt, token, lease_expires_at, holder, target, granted_at,
     iif(holder IS NULL, NULL, chain_position),
     input, ?, 0, 0, 0, ''

@@ -6,7 +6,6 @@ UPDATE runs SET
     token = v.token,
     lease_expires_at = v.lease_expires_at,
     accepted = 0,
-    start_by_at = NULL,
     holder = v.holder,
     target = v.target,
     granted_chain_position = chain_position,
