@@ -119,5 +119,6 @@ def _delete(connection: apsw.Connection, document: str) -> list[str]:
     run_ids: list[str] = msgspec.json.decode(document)
     if run_ids:
         connection.execute(sql("delete_attempts"), (document,))
+        connection.execute(sql("delete_large"), (document,))
         connection.execute(sql("delete_runs"), (document,))
     return run_ids

@@ -32,6 +32,7 @@ class RunChanges:
     def __init__(self) -> None:
         self._marks = itertools.count(secrets.randbits(61))
         self._add = Bulk("add")
+        self._add_large = Bulk("add_large")
         self._not_added = Bulk("not_added")
         self._claim = Bulk("claim")
         self._claimed = Bulk("claimed")
@@ -41,9 +42,15 @@ class RunChanges:
         self._apply = Bulk("apply")
         self._not_applied = Bulk("not_applied")
 
-    def add(self, connection: apsw.Connection, items: list[Sequence[RowOf]]) -> Sequence[list[Run | None] | None]:
-        """For each item None when all of its rows were added, else per row the run that stood in its way."""
-        rows = list(itertools.chain.from_iterable(items))
+    def add(
+        self, connection: apsw.Connection, items: list[tuple[Sequence[RowOf], Sequence[RowOf]]]
+    ) -> Sequence[list[Run | None] | None]:
+        """For each item None when all of its rows were added, else per row the run that stood in its way.
+
+        An item is the parameters of `add` and, for its large inputs, of `add_large`.
+        """
+        rows = list(itertools.chain.from_iterable(item[0] for item in items))
+        large = {row[0]: row for item in items for row in item[1]}
         earlier: dict[int, str] = {}
         for places in rounds(rows):
             for part in slices(places):
@@ -52,11 +59,20 @@ class RunChanges:
                 if connection.changes() < len(part):
                     asked = [(place, *(rows[place][column] for column in (0, 1, 4, 11))) for place in part]
                     earlier.update(_json(self._not_added.execute(connection, asked, mark)))
+                if large:
+                    self._put_aside(
+                        connection, [large[row[0]] for place in part if (row := rows[place])[0] in large], mark
+                    )
         if not earlier:
             return [None] * len(items)
         runs = runs_by_id(connection, earlier.values())
         flat = [runs[earlier[place]] if place in earlier else None for place in range(len(rows))]
-        return _split(flat, items)
+        return _split(flat, [item[0] for item in items])
+
+    def _put_aside(self, connection: apsw.Connection, large: Sequence[RowOf], mark: int) -> None:
+        for row in large:
+            # one by one: each may have most of a megabyte, and they are rare
+            self._add_large.execute(connection, [row], mark)
 
     def claim(self, connection: apsw.Connection, items: list[Sequence[RowOf]]) -> list[list[Run | None]]:
         """For each row the leased run, None where it was not queued."""

@@ -24,7 +24,7 @@ from taskgate.runs.run import OPEN, Run, Status
 from taskgate.stores.sqlite.changes import RowOf, RunChanges
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one, runs_by_id
-from taskgate.stores.sqlite.rows import leased, queue_of_text, row_to_add, row_to_apply, row_to_close
+from taskgate.stores.sqlite.rows import LARGE, leased, queue_of_text, row_to_add, row_to_apply, row_to_close
 from taskgate.stores.sqlite.statements import sql
 from taskgate.stores.sqlite.writer import Writer
 
@@ -48,7 +48,8 @@ class SqliteRunLedger:
             return []
         now = self._clock.now()
         rows: Sequence[RowOf] = [row_to_add(run, grants.get(run.id), now) for run in runs]
-        earlier = await self._writer.submit(self._add, rows)
+        large: Sequence[RowOf] = [(run.id, run.input) for run in runs if len(run.input) > LARGE]
+        earlier = await self._writer.submit(self._add, (rows, large))
         if earlier is None:
             return [_added(run, grants.get(run.id), now) for run in runs]
         return [

@@ -37,6 +37,7 @@ OUTCOMES = (
 )
 NUMBER_OF_STATUS = {status: number for number, status in enumerate(STATUSES)}
 NUMBER_OF_OUTCOME = {outcome: number for number, outcome in enumerate(OUTCOMES)}
+LARGE = 2048  # bytes of input that a row carries; see `large_inputs`
 RUNNING = NUMBER_OF_STATUS[Status.RUNNING]
 
 Pairs = tuple[tuple[str, str], ...]
@@ -219,10 +220,11 @@ def row_to_add(run: Run, grant: Grant | None, now: float) -> tuple[Any, ...]:
     """Parameters of `add`: a new run, leased at once where a grant came along."""
     labels = _text(run.labels) if run.labels else None
     asked = (*_asked(run), labels, text_of_queue(run.queue))
+    content = run.input if len(run.input) <= LARGE else None
     if grant is None or run.status is not Status.QUEUED:
-        return (*asked, NUMBER_OF_STATUS[run.status], run.attempt, None, None, None, None, None, run.input)
+        return (*asked, NUMBER_OF_STATUS[run.status], run.attempt, None, None, None, None, None, content)
     expires_at = now + grant.duration_s
-    return (*asked, RUNNING, run.attempt + 1, grant.token, expires_at, grant.holder, grant.target, now, run.input)
+    return (*asked, RUNNING, run.attempt + 1, grant.token, expires_at, grant.holder, grant.target, now, content)
 
 
 def row_to_apply(move: Move, now: float) -> tuple[Any, ...]:

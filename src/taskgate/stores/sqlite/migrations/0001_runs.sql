@@ -59,6 +59,12 @@ CREATE TABLE runs (
     request                 BLOB,
     response                BLOB,
     output                  BLOB,
+    input                   BLOB                -- NULL: in `large_inputs`
+) STRICT;
+
+-- Inputs that would make every later change of their run's row expensive: an update writes its whole row again.
+CREATE TABLE large_inputs (
+    run_id                  TEXT    NOT NULL PRIMARY KEY,
     input                   BLOB    NOT NULL
 ) STRICT;
 

@@ -9,9 +9,9 @@ json_group_array(json_array(
     runs.token, runs.lease_expires_at, runs.accepted,
     runs.holder, runs.target, runs.granted_chain_position, runs.granted_at, runs.attempt_started_at,
     runs.attempt_ended_at, runs.outcome, json(runs.attempt_error), runs.moved_on_because,
-    length(runs.input), length(runs.output), length(runs.request), length(runs.response)
+    coalesce(length(runs.input), (SELECT length(input) FROM large_inputs WHERE run_id = runs.id)), length(runs.output), length(runs.request), length(runs.response)
 )),
-CAST(group_concat(runs.input, '') AS BLOB),
+CAST(group_concat(coalesce(runs.input, (SELECT input FROM large_inputs WHERE run_id = runs.id)), '') AS BLOB),
 CAST(group_concat(runs.output, '') AS BLOB),
 CAST(group_concat(runs.request, '') AS BLOB),
 CAST(group_concat(runs.response, '') AS BLOB)
