@@ -146,7 +146,7 @@ class RunLedger(Protocol):
     """The truth about runs."""
 
     async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]:
-        """New runs, scheduled or queued; a queued one may bring its first lease (by run id in `grants`).
+        """New runs, scheduled or queued; a queued one gets its first lease where `grants` has one for its id.
 
         A key, or an id, that is there already leaves everything as it is and gives the earlier run.
         """

@@ -78,7 +78,7 @@ class MemoryRunLedger:
         if earlier is not None:
             same = earlier.body_digest == run.body_digest
             return Added(AddVerdict.REPLAYED if same else AddVerdict.KEY_REUSED, earlier)
-        stored = run if grant is None else self._leased(run, grant)
+        stored = self._leased(run, grant) if grant is not None and run.status is Status.QUEUED else run
         self._runs.by_id[run.id] = stored
         if run.idempotency_key:
             self._runs.by_key[_key(run)] = run.id
@@ -141,7 +141,7 @@ class MemoryRunLedger:
             self._runs.by_id[run.id] = moved(run, move)
             return Applied.APPLIED
         same = move.result_digest and run.result_digest == move.result_digest and run.attempt == move.attempt
-        return Applied.REPLAYED if same and not run.is_open else Applied.STALE
+        return Applied.REPLAYED if same and not run.is_open and run.status is move.status else Applied.STALE
 
     def _fits(self, run: Run, move: Move) -> bool:
         """The guard of a move (INV-F1)."""

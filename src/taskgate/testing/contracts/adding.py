@@ -151,6 +151,11 @@ class AddContract:
         assert await stage.whole(run) == added
         assert [ref.run_id for ref in await stage.ledger.queued("", 10)] == [other.id]
 
+    async def test_a_delayed_run_gets_no_lease(self, stage: RunStage) -> None:
+        run = stage.run(status=Status.SCHEDULED, due_at=stage.clock.now() + 9)
+        assert (await stage.ledger.add([run], {run.id: grant()}))[0].run == run
+        assert await stage.whole(run) == run
+
     async def test_a_replay_does_not_touch_the_lease_of_the_first(self, stage: RunStage) -> None:
         run = keyed(stage)
         first = (await stage.ledger.add([run], {run.id: grant("w1", "one")}))[0].run

@@ -222,7 +222,9 @@ class ApplyContract:
         run, now = await stage.accepted(), stage.clock.now()
         assert await stage.ledger.apply([failure(run, now), failure(run, now)]) == [APPLIED, REPLAYED]
 
-    @pytest.mark.parametrize("wrong", [{"result_digest": "other"}, {"result_digest": ""}, {"attempt": 2}])
+    @pytest.mark.parametrize(
+        "wrong", [{"result_digest": "other"}, {"result_digest": ""}, {"attempt": 2}, {"status": Status.FAILED}]
+    )
     async def test_another_result_is_stale(self, stage: RunStage, wrong: dict[str, Any]) -> None:
         run, now = await stage.accepted(), stage.clock.now()
         await stage.ledger.apply([success(run, now)])
