@@ -50,7 +50,9 @@ class RunChanges:
         An item is the parameters of `add` and, for its large inputs, of `add_large`.
         """
         rows = list(itertools.chain.from_iterable(item[0] for item in items))
-        large = {row[0]: row for item in items for row in item[1]}
+        large: dict[str, RowOf] = {}
+        for row in itertools.chain.from_iterable(item[1] for item in items):
+            large.setdefault(row[0], row)
         earlier: dict[int, str] = {}
         for places in rounds(rows):
             for part in slices(places):
@@ -59,20 +61,15 @@ class RunChanges:
                 if connection.changes() < len(part):
                     asked = [(place, *(rows[place][column] for column in (0, 1, 4, 11))) for place in part]
                     earlier.update(_json(self._not_added.execute(connection, asked, mark)))
-                if large:
-                    self._put_aside(
-                        connection, [large[row[0]] for place in part if (row := rows[place])[0] in large], mark
-                    )
+                for place in part if large else ():
+                    # one by one: each may have most of a megabyte, and they are rare
+                    if rows[place][0] in large:
+                        self._add_large.execute(connection, [large[rows[place][0]]], mark)
         if not earlier:
             return [None] * len(items)
         runs = runs_by_id(connection, earlier.values())
         flat = [runs[earlier[place]] if place in earlier else None for place in range(len(rows))]
         return _split(flat, [item[0] for item in items])
-
-    def _put_aside(self, connection: apsw.Connection, large: Sequence[RowOf], mark: int) -> None:
-        for row in large:
-            # one by one: each may have most of a megabyte, and they are rare
-            self._add_large.execute(connection, [row], mark)
 
     def claim(self, connection: apsw.Connection, items: list[Sequence[RowOf]]) -> list[list[Run | None]]:
         """For each row the leased run, None where it was not queued."""
