@@ -62,7 +62,8 @@ class Reply:
 class Line:
     """One request on its way: feeds the body, collects the answer, can hang up."""
 
-    def __init__(self, chunks: Sequence[bytes]) -> None:
+    def __init__(self, chunks: Sequence[bytes], *, endless: bool = False) -> None:
+        self._endless = endless
         self.reply = Reply()
         self.pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.started = asyncio.Event()
@@ -73,7 +74,7 @@ class Line:
         if self._chunks:
             chunk = self._chunks.pop(0)
             self.reply.read_bytes += len(chunk)
-            return {"type": "http.request", "body": chunk, "more_body": bool(self._chunks)}
+            return {"type": "http.request", "body": chunk, "more_body": self._endless or bool(self._chunks)}
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
@@ -188,7 +189,7 @@ class House:
     async def call(self, method: str, path: str, body: object = b"", **how: Any) -> AsyncIterator[Line]:
         """A call that is still running inside the block; the caller hangs up at its end."""
         line, scope = self._dial(method, path, body, **how)
-        running = asyncio.create_task(self.door(scope, line.receive, line.send))  # type: ignore[arg-type]
+        running = asyncio.create_task(self.door(scope, line.receive, line.send))
         try:
             yield line
         finally:
@@ -206,6 +207,7 @@ class House:
         headers: Iterable[tuple[str, str]] = (),
         chunks: Sequence[bytes] | None = None,
         raw: Iterable[Header] = (),
+        endless: bool = False,
     ) -> tuple[Line, dict[str, Any]]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         pairs: list[Header] = [(b"host", b"gate.example")]
@@ -232,7 +234,7 @@ class House:
             "client": (self.address, 4711),
             "server": ("gate.example", 80),
         }
-        return Line(chunks if chunks is not None else [content]), scope
+        return Line(chunks if chunks is not None else [content], endless=endless), scope
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from taskgate.edge.http.shapes import HealthShape
 from taskgate.errors import NotNow, StoreError
 from taskgate.identity.keys import Keys
 
+SERVICE = "taskgate"
 ANSWER_S = 2.0
 REMEMBERED_S = 1.0
 NOBODY = "............"
@@ -37,13 +38,13 @@ class HealthEndpoints:
         ]
 
     async def _alive(self, call: Call, _: str) -> None:
-        await call.answer(200, encoded(HealthShape(status="ok", version=_version_for(call))))
+        await call.answer(200, encoded(HealthShape(status="ok", service=SERVICE, version=_version_for(call))))
 
     async def _ready(self, call: Call, _: str) -> None:
         store = await self._store()
         checks = {"store": store} if call.principal is not None else {}
         status = "ok" if store == "ok" else "unavailable"
-        shape = HealthShape(status=status, version=_version_for(call), checks=checks)
+        shape = HealthShape(status=status, service=SERVICE, version=_version_for(call), checks=checks)
         headers = [] if store == "ok" else [(b"retry-after", b"1")]
         await call.answer(200 if store == "ok" else 503, encoded(shape), headers=headers)
 

@@ -45,7 +45,7 @@ class RawRoutes:
             for want, have in zip(wanted, segments, strict=True):
                 if want == have:
                     continue
-                if want[:1] != "{":
+                if want[:1] != "{" or not have:
                     break
                 variable = have
             else:

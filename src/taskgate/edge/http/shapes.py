@@ -263,7 +263,7 @@ class HealthShape(Given, omit_defaults=True):
     """Whether the gateway lives; `version` and `checks` only for callers with a credential."""
 
     status: str
-    service: str = "taskgate"
+    service: str
     version: str = ""
     checks: dict[str, str] = {}
 
