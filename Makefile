@@ -41,7 +41,7 @@ profile: $(READY) ## where the gateway's time goes during a bulk of runs
 	@exec $(BIN)/python -m benchmarks profile $(ARGS)
 
 docs: $(READY) ## write the generated pages under docs/reference
-	@exec $(BIN)/python -m tools.docs $(ARGS)
+	@exec $(BIN)/python -m tools.reference $(ARGS)
 
 proto: $(READY) ## write the protobuf modules from src/taskgate/wire/*.proto
 	@$(BIN)/python -m grpc_tools.protoc -Isrc --python_out=src --pyi_out=src --grpc_python_out=src src/taskgate/wire/*.proto

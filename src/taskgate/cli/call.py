@@ -1,4 +1,8 @@
-"""`taskgate call`: a task from submit to output."""
+"""`taskgate call`: a task from submit to output.
+
+The journal goes to standard error as it comes, the output to standard output last and alone. Leaving (Ctrl-C,
+`--wait`) never ends the run.
+"""
 
 from __future__ import annotations
 

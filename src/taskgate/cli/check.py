@@ -1,4 +1,7 @@
-"""`taskgate check`: would this configuration start?"""
+"""`taskgate check`: would this configuration start?
+
+Everything is built as `serve` would build it; nothing is opened, written or listened on.
+"""
 
 from __future__ import annotations
 

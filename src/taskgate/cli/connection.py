@@ -1,4 +1,7 @@
-"""What every command that talks to a gateway shares: where it is, and `--json`."""
+"""What every command that talks to a gateway shares: where it is, and `--json`.
+
+A key never is an option, since others can read a command line; it comes from the environment or from a file.
+"""
 
 from __future__ import annotations
 

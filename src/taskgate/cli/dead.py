@@ -1,4 +1,7 @@
-"""`taskgate dead`: failed runs that nobody has retried."""
+"""`taskgate dead`: failed runs that nobody has retried.
+
+Deleting is for good, so it wants to be told what, and `--yes`.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def ls(client: Client, screen: Screen, *, task: str, limit: int) -> None:
 @click.option("--task", default="", help="All of this task.")
 @click.option("--all", "is_all", is_flag=True, help="All there are.")
 @asking
-def retry(client: Client, screen: Screen, run_ids: tuple[str, ...], *, task: str, is_all: bool) -> int:
+def retry(client: Client, screen: Screen, *, run_ids: tuple[str, ...], task: str, is_all: bool) -> int:
     """Do dead letters again: each makes a new run.
 
     \b
@@ -57,7 +60,7 @@ def retry(client: Client, screen: Screen, run_ids: tuple[str, ...], *, task: str
 @click.option("--all", "is_all", is_flag=True, help="All there are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @asking
-def purge(client: Client, screen: Screen, run_ids: tuple[str, ...], *, task: str, is_all: bool, yes: bool) -> None:
+def purge(client: Client, screen: Screen, *, run_ids: tuple[str, ...], task: str, is_all: bool, yes: bool) -> None:
     """Delete dead letters with their journals, for good.
 
     \b

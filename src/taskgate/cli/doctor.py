@@ -1,4 +1,7 @@
-"""`taskgate doctor`: would a worker work on this machine?"""
+"""`taskgate doctor`: would a worker work on this machine?
+
+It takes what `worker` takes, looks at each thing the worker will need, and starts nothing.
+"""
 
 from __future__ import annotations
 

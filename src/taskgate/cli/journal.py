@@ -1,4 +1,7 @@
-"""A journal on the screen: entries as lines, progress as one bar that moves."""
+"""A journal on the screen: entries as lines, progress as one bar that moves.
+
+What a task wrote is data: it is shown, and cannot drive the terminal.
+"""
 
 from __future__ import annotations
 

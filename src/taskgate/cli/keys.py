@@ -1,4 +1,7 @@
-"""`taskgate keys`: API keys."""
+"""`taskgate keys`: API keys.
+
+A key's text is printed once, when it is made, on standard output and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def keys() -> None:
 @click.option("--app", "app_id", default="", help="Recorded with every run.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Days until it expires (default: never).")
 @asking
-def create(client: Client, screen: Screen, name: str, *, days: float | None, **members: Any) -> None:
+def create(client: Client, screen: Screen, *, name: str, days: float | None, **members: Any) -> None:
     """A new key. Its text is printed once and kept nowhere.
 
     \b
@@ -71,7 +74,7 @@ def ls(client: Client, screen: Screen) -> None:
 @keys.command
 @click.argument("key_ids", nargs=-1, required=True)
 @asking
-def revoke(client: Client, screen: Screen, key_ids: tuple[str, ...]) -> int:
+def revoke(client: Client, screen: Screen, *, key_ids: tuple[str, ...]) -> int:
     """End keys at once.
 
     \b
@@ -85,7 +88,7 @@ def revoke(client: Client, screen: Screen, key_ids: tuple[str, ...]) -> int:
 @click.argument("key_id")
 @click.option("--overlap", "overlap_s", default=0.0, type=click.FloatRange(0), help="Seconds the old key still works.")
 @asking
-def rotate(client: Client, screen: Screen, key_id: str, *, overlap_s: float) -> None:
+def rotate(client: Client, screen: Screen, *, key_id: str, overlap_s: float) -> None:
     """A new key like this one, which ends.
 
     \b

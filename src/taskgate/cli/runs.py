@@ -1,4 +1,7 @@
-"""`taskgate runs`: look at runs, cancel them, do them again."""
+"""`taskgate runs`: look at runs, cancel them, do them again.
+
+Several runs at once get a verdict each; the exit code is 1 when one of them was refused.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def ls(client: Client, screen: Screen, **wanted: Any) -> None:
 @runs.command
 @click.argument("run_id")
 @asking
-def show(client: Client, screen: Screen, run_id: str) -> None:
+def show(client: Client, screen: Screen, *, run_id: str) -> None:
     """One run, whole: input, output, every attempt; and why it is waiting, if it is.
 
     \b
@@ -84,7 +87,7 @@ def show(client: Client, screen: Screen, run_id: str) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
 @click.option("--after", default=0, type=click.IntRange(0), help="Only entries behind this number.")
 @asking
-def logs(client: Client, screen: Screen, run_id: str, *, follow: bool, after: int) -> None:
+def logs(client: Client, screen: Screen, *, run_id: str, follow: bool, after: int) -> None:
     """A run's journal; with --json one entry a line.
 
     \b
@@ -100,7 +103,7 @@ def logs(client: Client, screen: Screen, run_id: str, *, follow: bool, after: in
 @runs.command
 @click.argument("run_ids", nargs=-1, required=True)
 @asking
-def cancel(client: Client, screen: Screen, run_ids: tuple[str, ...]) -> int:
+def cancel(client: Client, screen: Screen, *, run_ids: tuple[str, ...]) -> int:
     """Cancel runs at once and for good.
 
     \b
@@ -113,7 +116,7 @@ def cancel(client: Client, screen: Screen, run_ids: tuple[str, ...]) -> int:
 @runs.command
 @click.argument("run_ids", nargs=-1, required=True)
 @asking
-def retry(client: Client, screen: Screen, run_ids: tuple[str, ...]) -> int:
+def retry(client: Client, screen: Screen, *, run_ids: tuple[str, ...]) -> int:
     """Do ended runs again: each makes a new run.
 
     \b

@@ -1,4 +1,7 @@
-"""`taskgate serve`: the gateway alone."""
+"""`taskgate serve`: the gateway alone.
+
+Server code is imported only here and in `check`: the other commands run without the extra `server`.
+"""
 
 from __future__ import annotations
 

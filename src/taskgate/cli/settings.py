@@ -1,4 +1,7 @@
-"""Options that become settings of a gateway, shared by `serve` and `check`."""
+"""Options that become settings of a gateway, shared by `serve` and `check`.
+
+A flag that was not given stays unsaid, so that the environment and the file keep their word.
+"""
 
 from __future__ import annotations
 

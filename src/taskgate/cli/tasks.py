@@ -1,4 +1,7 @@
-"""`taskgate tasks`: what can be done."""
+"""`taskgate tasks`: what can be done.
+
+What `show` prints is what `apply` takes.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def ls(client: Client, screen: Screen) -> None:
 @tasks.command
 @click.argument("name")
 @asking
-def show(client: Client, screen: Screen, name: str) -> None:
+def show(client: Client, screen: Screen, *, name: str) -> None:
     """One task's definition, as JSON that `tasks apply` takes back.
 
     \b
@@ -56,7 +59,7 @@ def show(client: Client, screen: Screen, name: str) -> None:
 @tasks.command
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @asking
-def apply(client: Client, screen: Screen, file: Path) -> None:
+def apply(client: Client, screen: Screen, *, file: Path) -> None:
     """Declare the tasks of a TOML, YAML or JSON file: one definition, or a list under `tasks`.
 
     \b
@@ -71,7 +74,7 @@ def apply(client: Client, screen: Screen, file: Path) -> None:
 @click.argument("name")
 @click.option("--version", default="", help="Only this version.")
 @asking
-def rm(client: Client, screen: Screen, name: str, *, version: str) -> None:
+def rm(client: Client, screen: Screen, *, name: str, version: str) -> None:
     """Take a declaration back. Runs that were accepted go on.
 
     \b

@@ -1,4 +1,7 @@
-"""`taskgate version`: what is installed here."""
+"""`taskgate version`: what is installed here.
+
+Parts are looked for, not imported: the answer comes at once on any machine.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`taskgate worker`: takes runs from a gateway and does them."""
+"""`taskgate worker`: takes runs from a gateway and does them.
+
+Beside a gateway's data directory it finds address and key by itself; everywhere else it is told.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`taskgate workers`: who is connected."""
+"""`taskgate workers`: who is connected.
+
+Draining lets a worker finish what it has; nothing here can stop a run.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def ls(client: Client, screen: Screen) -> None:
 @workers.command
 @click.argument("worker_ids", nargs=-1, required=True)
 @asking
-def drain(client: Client, screen: Screen, worker_ids: tuple[str, ...]) -> int:
+def drain(client: Client, screen: Screen, *, worker_ids: tuple[str, ...]) -> int:
     """Let workers finish what they have and give them nothing new.
 
     \b

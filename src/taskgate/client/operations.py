@@ -1,4 +1,7 @@
-"""Plans about things other than runs: tasks, workers, keys, dead letters."""
+"""Plans about things other than runs: tasks, workers, keys, dead letters.
+
+Making a key is never repeated by itself: a lost answer would leave a second key that nobody knows of.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def tasks(patience: Patience) -> Plan[list[TaskState]]:
 
 def task(name: str, patience: Patience) -> Plan[TaskState]:
     """One task's definition."""
-    return plans.ask(Request(method="GET", path=f"/v1/tasks/{segment(name)}"), TaskState, patience)
+    return plans.ask(Request(method="GET", path=f"/v1/tasks/{segment(name)}"), TaskState, patience=patience)
 
 
 def apply_task(definition: Mapping[str, Any], patience: Patience) -> Plan[TaskState]:
@@ -32,7 +35,7 @@ def apply_task(definition: Mapping[str, Any], patience: Patience) -> Plan[TaskSt
     if not isinstance(name, str):
         raise InvalidInput("a definition needs a name", extra={"path": "/name"})
     content = {member: value for member, value in definition.items() if member not in _TOLD_ONLY}
-    return plans.ask(posted(f"/v1/tasks/{segment(name)}", content, method="PUT"), TaskState, patience)
+    return plans.ask(posted(f"/v1/tasks/{segment(name)}", content, method="PUT"), TaskState, patience=patience)
 
 
 def remove_task(name: str, version: str, *, patience: Patience) -> Plan[None]:
@@ -60,7 +63,7 @@ def keys(patience: Patience) -> Plan[list[KeyState]]:
 def create_key(name: str, scopes: Sequence[str], *, members: Mapping[str, Any], patience: Patience) -> Plan[KeyState]:
     """A new key. Not repeated when the answer gets lost: its text would be lost with it."""
     content = {"name": name, "scopes": list(scopes), **members}
-    return plans.ask(posted("/v1/keys", content, repeatable=False), KeyState, patience)
+    return plans.ask(posted("/v1/keys", content, repeatable=False), KeyState, patience=patience)
 
 
 def revoke_key(key_id: str, patience: Patience) -> Plan[None]:
@@ -71,7 +74,7 @@ def revoke_key(key_id: str, patience: Patience) -> Plan[None]:
 def rotate_key(key_id: str, overlap_s: float, *, patience: Patience) -> Plan[KeyState]:
     """A new key like this one, which works for `overlap_s` more."""
     request = posted(f"/v1/keys/{segment(key_id)}/rotate", {"overlap_s": overlap_s}, repeatable=False)
-    return plans.ask(request, KeyState, patience)
+    return plans.ask(request, KeyState, patience=patience)
 
 
 def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None]:
@@ -81,11 +84,11 @@ def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None
 
 def retry_dead(run_ids: Sequence[str], task_name: str, *, patience: Patience) -> Plan[Retried]:
     """Do dead letters again: these, all of a task, or all; the same again gives the same new runs."""
-    return plans.ask(posted("/v1/dead/retry", {"ids": list(run_ids), "task": task_name}), Retried, patience)
+    return plans.ask(posted("/v1/dead/retry", {"ids": list(run_ids), "task": task_name}), Retried, patience=patience)
 
 
 def purge_dead(run_ids: Sequence[str], task_name: str, *, patience: Patience) -> Plan[int]:
     """Delete dead letters: these, all of a task, or all; returns how many."""
     request = posted("/v1/dead/purge", {"ids": list(run_ids), "task": task_name})
-    found = yield from plans.ask(request, dict[str, int], patience)
+    found = yield from plans.ask(request, dict[str, int], patience=patience)
     return found.get("purged", 0)

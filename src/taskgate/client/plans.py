@@ -27,7 +27,7 @@ BATCH_BYTES = 4 << 20
 WAIT_COUNT = 1000
 
 
-def ask(request: Request, wanted: type[T], patience: Patience) -> Plan[T]:
+def ask(request: Request, wanted: type[T], *, patience: Patience) -> Plan[T]:
     """One exchange, its body as `wanted`."""
     answer = yield from exchange(request, patience)
     return decoded(answer, wanted)
@@ -35,7 +35,7 @@ def ask(request: Request, wanted: type[T], patience: Patience) -> Plan[T]:
 
 def ask_list(request: Request, name: str, *, wanted: type[T], patience: Patience) -> Plan[list[T]]:
     """One exchange whose body is `{name: [...]}`."""
-    found = yield from ask(request, dict[str, msgspec.Raw], patience)
+    found = yield from ask(request, dict[str, msgspec.Raw], patience=patience)
     return _read(found.get(name, msgspec.Raw(b"[]")), list[wanted])  # type: ignore[valid-type]
 
 
@@ -49,7 +49,7 @@ def submit(
 ) -> Plan[RunState]:
     """A new run, or the one that was made under this key before. With `wait_s`: the ended run when it is that quick."""
     request = requests.submit(task, value, key=key or str(uuid.uuid4()), options=options, wait_s=wait_s)
-    return (yield from ask(request, RunState, patience))
+    return (yield from ask(request, RunState, patience=patience))
 
 
 def submit_many(
@@ -80,20 +80,20 @@ def call(
     state = yield from submit(task, value, key=key, options=options, patience=patience, wait_s=first_s)
     if state.is_ended:
         return state
-    return (yield from wait_until(state.id, ends_at, patience))
+    return (yield from wait_until(state.id, ends_at, patience=patience))
 
 
 def get_run(run_id: str, patience: Patience) -> Plan[RunState]:
     """The run as it is now."""
-    return ask(requests.run(run_id), RunState, patience)
+    return ask(requests.run(run_id), RunState, patience=patience)
 
 
 def wait(run_id: str, timeout_s: float | None, *, patience: Patience) -> Plan[RunState]:
     """The run once it has ended; NotNow (STILL_RUNNING) after `timeout_s`, None = as long as it takes."""
-    return (yield from wait_until(run_id, _ends_at(timeout_s, patience), patience))
+    return (yield from wait_until(run_id, _ends_at(timeout_s, patience), patience=patience))
 
 
-def wait_until(run_id: str, ends_at: float | None, patience: Patience) -> Plan[RunState]:
+def wait_until(run_id: str, ends_at: float | None, *, patience: Patience) -> Plan[RunState]:
     """As `wait`, until a monotonic moment."""
     ended = yield from _ended_ones({run_id: None}, ends_at, patience)
     return ended[0]
@@ -113,7 +113,7 @@ def find_runs(query: Mapping[str, Any], limit: int, *, patience: Patience) -> Pl
     cursor = ""
     while limit > 0:
         request = requests.runs(query, limit=min(limit, 200), cursor=cursor)
-        page = yield from ask(request, RunPage, patience)
+        page = yield from ask(request, RunPage, patience=patience)
         for state in page.runs:
             yield Emit(state)
         limit -= len(page.runs)
@@ -130,7 +130,7 @@ def cancel(run_id: str, patience: Patience) -> Plan[RunState]:
     request = requests.posted(f"/v1/runs/{requests.segment(run_id)}/cancel")
     attempts = Attempts(patience)
     try:
-        answer = yield from exchange(request, patience, attempts)
+        answer = yield from exchange(request, patience, attempts=attempts)
     except Conflict as conflict:
         state = yield from get_run(run_id, patience)
         if attempts.failure_count > 1 and state.status == "cancelled":  # our own earlier try did it
@@ -142,13 +142,13 @@ def cancel(run_id: str, patience: Patience) -> Plan[RunState]:
 
 def retry(run_id: str, patience: Patience) -> Plan[RunState]:
     """A new run like the ended one; asking again, the gateway answers with that very run."""
-    return (yield from ask(requests.posted(f"/v1/runs/{requests.segment(run_id)}/retry"), RunState, patience))
+    return (yield from ask(requests.posted(f"/v1/runs/{requests.segment(run_id)}/retry"), RunState, patience=patience))
 
 
 def why(run_id: str, patience: Patience) -> Plan[Why]:
     """Why the run is not running."""
     path = f"/v1/runs/{requests.segment(run_id)}/why"
-    return (yield from ask(Request(method="GET", path=path), Why, patience))
+    return (yield from ask(Request(method="GET", path=path), Why, patience=patience))
 
 
 def decoded(answer: Answer, wanted: type[T]) -> T:

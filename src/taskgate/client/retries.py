@@ -76,7 +76,7 @@ class Attempts:
         return lost_error(reply) if isinstance(reply, Lost) else error_of(reply, self._patience.clock.now())
 
 
-def exchange(request: Request, patience: Patience, attempts: Attempts | None = None) -> Plan[Answer]:
+def exchange(request: Request, patience: Patience, *, attempts: Attempts | None = None) -> Plan[Answer]:
     """The first good answer; raises the error of the last one. `attempts` counts the failures for who wants to know."""
     attempts = attempts or Attempts(patience)
     while True:

@@ -1,4 +1,7 @@
-"""What a run object knows without asking: the state it was last told. Shared by both clients' run objects."""
+"""What a run object knows without asking: the state it was last told.
+
+Shared by both clients' run objects, so that they cannot differ.
+"""
 
 from __future__ import annotations
 

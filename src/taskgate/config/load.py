@@ -1,4 +1,7 @@
-"""Reading the tree: collect what the sources say, convert each value once, check the whole."""
+"""Reading the tree: collect what the sources say, convert each value once, check the whole.
+
+A value is judged under the name it was given by, so that a refusal names what has to be changed.
+"""
 
 from __future__ import annotations
 

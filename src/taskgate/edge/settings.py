@@ -1,4 +1,7 @@
-"""Settings of the doors: where they listen, how large a request may be, how long silence is believed."""
+"""Settings of the doors.
+
+Where they listen, how large a request may be, how long silence is believed.
+"""
 
 from __future__ import annotations
 

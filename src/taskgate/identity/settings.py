@@ -1,4 +1,7 @@
-"""Settings of identity: whether callers must show who they are."""
+"""Settings of identity.
+
+Whether callers must show who they are; what each of them may do is in its key, not here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Settings of the stores: which engine keeps the truth."""
+"""Settings of the stores.
+
+Which engine keeps the truth, named by URL; what an engine needs beside that is in the URL too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Settings of telemetry: what the gateway says about itself."""
+"""Settings of telemetry.
+
+What the gateway says about itself, and in which form.
+"""
 
 from __future__ import annotations
 

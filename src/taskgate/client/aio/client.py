@@ -1,4 +1,7 @@
-"""`AsyncClient`: the verbs of a caller, awaited. One object serves any number of tasks of one event loop."""
+"""`AsyncClient`: the verbs of a caller, awaited. One object serves any number of tasks of one event loop.
+
+Every verb performs one plan and wraps what it gives; what is decided is decided there.
+"""
 
 from __future__ import annotations
 

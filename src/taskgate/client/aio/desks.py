@@ -1,4 +1,7 @@
-"""The verbs about things other than runs, by what they are about."""
+"""The verbs about things other than runs, by what they are about.
+
+Each performs one plan of `operations`; nothing is decided here.
+"""
 
 from __future__ import annotations
 

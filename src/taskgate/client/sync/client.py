@@ -1,4 +1,7 @@
-"""`Client`: the verbs of a caller, blocking. One object serves any number of threads."""
+"""`Client`: the verbs of a caller, blocking. One object serves any number of threads.
+
+Every verb performs one plan and wraps what it gives; what is decided is decided there.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run as an object: everything a caller does with one. Each verb is one plan, performed."""
+"""A run as an object: everything a caller does with one.
+
+Each verb performs one plan; attributes tell what was last heard and never ask.
+"""
 
 from __future__ import annotations
 
