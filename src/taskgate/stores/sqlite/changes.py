@@ -74,7 +74,7 @@ class RunChanges:
     def claim(self, connection: apsw.Connection, items: list[Sequence[RowOf]]) -> list[list[Run | None]]:
         """For each row the leased run, None where it was not queued."""
         rows = list(itertools.chain.from_iterable(items))
-        by_token: dict[str, Run] = {}
+        leased: dict[tuple[str, str], Run] = {}
         for places in rounds(rows):
             for part in slices(places):
                 self._claim.execute(connection, [rows[place] for place in part])
@@ -83,8 +83,8 @@ class RunChanges:
                 asked = [rows[place][:2] for place in part]
                 runs = list(runs_of(one(self._claimed.execute(connection, asked))))
                 for run in itertools.chain(runs, with_earlier(connection, runs)):
-                    by_token[run.lease.token if run.lease is not None else ""] = run
-        flat = [by_token.get(row[1]) for row in rows]
+                    leased[run.id, run.lease.token if run.lease is not None else ""] = run
+        flat = [leased.get(row[:2]) for row in rows]
         return _split(flat, items)
 
     def renew(self, connection: apsw.Connection, items: list[Sequence[RowOf]]) -> list[list[Renewed]]:

@@ -2,5 +2,19 @@
 
 import pytest
 
-for _name in ("adding", "applying", "book", "claiming", "keeping", "ledger", "life", "renewing", "timers"):
+for _name in (
+    "adding",
+    "applying",
+    "book",
+    "catalogue",
+    "claiming",
+    "keeping",
+    "keys",
+    "leadership",
+    "ledger",
+    "life",
+    "renewing",
+    "roster",
+    "timers",
+):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")

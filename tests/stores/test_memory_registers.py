@@ -1,0 +1,43 @@
+"""The memory stores of definitions, keys, workers and leaders hold the contract of every store."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskgate.stores.memory.catalogue import MemoryCatalogue
+from taskgate.stores.memory.keys import MemoryKeyRing
+from taskgate.stores.memory.leadership import MemoryLeadership
+from taskgate.stores.memory.roster import MemoryRoster
+from taskgate.testing.clock import ManualClock
+from taskgate.testing.contracts.catalogue import CatalogueContract
+from taskgate.testing.contracts.keys import KeyRingContract
+from taskgate.testing.contracts.leadership import LeadershipContract
+from taskgate.testing.contracts.roster import RosterContract
+
+
+class TestCatalogue(CatalogueContract):
+    @pytest.fixture
+    def catalogue(self) -> MemoryCatalogue:
+        return MemoryCatalogue()
+
+
+class TestKeyRing(KeyRingContract):
+    @pytest.fixture
+    def keyring(self) -> MemoryKeyRing:
+        return MemoryKeyRing()
+
+
+class TestRoster(RosterContract):
+    @pytest.fixture
+    def roster(self) -> MemoryRoster:
+        return MemoryRoster()
+
+
+class TestLeadership(LeadershipContract):
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    def leadership(self, clock: ManualClock) -> MemoryLeadership:
+        return MemoryLeadership(clock)
