@@ -160,7 +160,7 @@ class Intake:
             deadline_at=None if deadline_s is None else now + deadline_s,
             timeout_s=submission.timeout_s,
             idempotency_key=submission.idempotency_key,
-            body_digest=_digest(submission) if submission.idempotency_key else "",
+            body_digest=_digest(submission, principal.user_id) if submission.idempotency_key else "",
             retry_of=submission.retry_of,
             submitted_by=principal.id,
             traceparent=submission.traceparent,
@@ -204,9 +204,13 @@ def _due_at(submission: Submission, now: float) -> float | None:
     return at
 
 
-def _digest(submission: Submission) -> str:
-    """What makes two submissions with one key the same: everything the caller chose but the key itself."""
+def _digest(submission: Submission, user_id: str) -> str:
+    """What makes two submissions with one key the same: who it is for, and all the caller chose but the key itself.
+
+    Another user of the site with the same key and body must not be handed a run that it may not see.
+    """
     parts = (
+        user_id,
         submission.version,
         submission.priority,
         submission.delay_s,

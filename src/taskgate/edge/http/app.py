@@ -35,17 +35,18 @@ _log = logging.getLogger(__name__)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def build_http(doors: Doors, *, sockets: Asgi | None = None) -> HttpDoor:
-    """The ASGI application of these doors; WebSocket connections go to `sockets`."""
-    return HttpDoor(doors, sockets=sockets)
+def build_http(doors: Doors, *, sockets: Asgi | None = None, gate: Gate | None = None) -> HttpDoor:
+    """The ASGI application of these doors. WebSocket connections go to `sockets`; `gate` is shared with other doors."""
+    own = gate or Gate(doors.keys, clock=doors.clock, auth_enabled=doors.settings.auth.enabled)
+    return HttpDoor(doors, own, sockets=sockets)
 
 
 class HttpDoor:
     """An ASGI application. `close` ends requests that would stay open, so that a server can stop soon."""
 
-    def __init__(self, doors: Doors, *, sockets: Asgi | None) -> None:
-        http, auth = doors.settings.http, doors.settings.auth
-        self._gate = Gate(doors.keys, clock=doors.clock, auth_enabled=auth.enabled)
+    def __init__(self, doors: Doors, gate: Gate, *, sockets: Asgi | None) -> None:
+        http = doors.settings.http
+        self._gate = gate
         self._cors = Cors(http.cors_origins)
         self._live = Live(doors.bus)
         self._sockets = sockets
