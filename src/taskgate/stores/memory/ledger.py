@@ -145,7 +145,7 @@ class MemoryRunLedger:
 
     def _fits(self, run: Run, move: Move) -> bool:
         """The guard of a move (INV-F1)."""
-        if run.status not in move.from_statuses or run.attempt != move.attempt:
+        if not run.is_open or run.status not in move.from_statuses or run.attempt != move.attempt:
             return False
         if move.token is not None and (run.lease is None or run.lease.token != move.token):
             return False

@@ -258,8 +258,8 @@ class ApplyContract:
         for token in (None, "token-w1"):
             for target in Status:
                 decided = move(ended, target, token=token, output=b"2", error=RunError(code="LATE"), ended_at=now)
-                running = replace(decided, from_statuses=OPEN)
-                assert await stage.ledger.apply([running]) == [STALE]
+                for states in (OPEN, ENDED, frozenset(Status)):
+                    assert await stage.ledger.apply([replace(decided, from_statuses=states)]) == [STALE]
         assert await stage.whole(ended) == ended
 
     async def test_racing_results_have_one_winner(self, stage: RunStage) -> None:

@@ -33,5 +33,5 @@ UPDATE runs SET
     response = v.response,
     moved_on_because = v.moved_on_because
 FROM v
-WHERE runs.id = v.id AND runs.attempt = v.attempt AND (v.statuses >> runs.status) & 1
+WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.status < 3 AND (v.statuses >> runs.status) & 1
     AND (v.token IS NULL OR runs.token = v.token) AND (v.expired_at IS NULL OR runs.lease_expires_at <= v.expired_at)

@@ -10,5 +10,5 @@ SELECT
     coalesce(runs.attempt_started_at, v.started_at), v.ended_at, v.outcome, v.error,
     coalesce(v.moved_on_because, ''), runs.request, v.response
 FROM v CROSS JOIN runs ON runs.id = v.id
-WHERE runs.attempt = v.attempt AND (v.statuses >> runs.status) & 1 AND (v.token IS NULL OR runs.token = v.token)
+WHERE runs.attempt = v.attempt AND runs.status < 3 AND (v.statuses >> runs.status) & 1 AND (v.token IS NULL OR runs.token = v.token)
     AND (v.expired_at IS NULL OR runs.lease_expires_at <= v.expired_at) AND runs.holder IS NOT NULL
