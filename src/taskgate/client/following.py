@@ -134,11 +134,13 @@ def journal(run_id: str, after: int, *, patience: Patience, page: int = 1000) ->
     while True:
         request = requests.journal(run_id, after=after, limit=page)
         entries = yield from ask_list(request, "entries", wanted=Entry, patience=patience)
+        first = after
         for entry in entries:
             if entry.seq > after:
                 yield Emit(entry)
                 after = entry.seq
-        if len(entries) < page:
+        # A page may be shorter than asked for where its entries are large: only nothing new, or the end, ends it.
+        if after == first or entries[-1].kind == "result":
             return
 
 

@@ -3,39 +3,44 @@
 A subject remembers, per (attempt, stream), the highest number its sender has used. A draft at or below it is a
 repeat and dropped; a draft that skips a number cuts its batch there, because the sender will send again from
 the gap. So the stored entries of a stream are always a prefix of what was sent (INV-L1).
+
+What a subject may cost is bounded: `MAX_SUBJECT_BYTES` of entries, then one entry says that the rest is dropped;
+`MAX_SOURCES` senders, then those of the oldest attempt are forgotten, whose leases are long lost. A sender of
+dropped drafts is told that they are durable, so that a flood neither fills the disk nor holds its run up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from taskgate.journal.entry import Appended, Batch, Entry
+import msgspec
+
+from taskgate.journal.entry import Appended, Batch, Draft, Entry
 
 MAX_SUBJECT_BYTES = 64 << 20
-ENTRY_BYTES = 64  # what an entry costs beside its text
-_FULL: dict[str, Any] = {"full": True}
+MAX_SOURCES = 256
+ENTRY_BYTES = 64  # what an entry costs beside its text and fields
+
+Source = tuple[int, str]
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What is known of one subject: last number, stored bytes, each source's last number, whether it is sealed."""
+class Subject:
+    """What is known of one subject: last number, stored bytes, each source's last number, whether it is closed."""
 
     last_seq: int = 0
     stored_bytes: int = 0
-    sources: dict[tuple[int, str], int] = field(default_factory=dict)
+    sources: dict[Source, int] = field(default_factory=dict)
     is_full: bool = False
     is_sealed: bool = False
 
 
-def number(ledger: Ledger, batch: Batch, *, limit_bytes: int = MAX_SUBJECT_BYTES) -> tuple[list[Entry], Appended]:
-    """Give the batch's new drafts their numbers and note them in `ledger`; returns them with the verdict.
-
-    Over the limit nothing more of the subject is kept, and one last entry says so; the sender is told that
-    everything is durable, so that a flood neither fills the disk nor holds the run up.
-    """
+def number(subject: Subject, batch: Batch, *, limit_bytes: int = MAX_SUBJECT_BYTES) -> tuple[list[Entry], Appended]:
+    """Give the batch's new drafts their numbers and note them in `subject`; returns them with the verdict."""
     source = (batch.attempt, batch.stream)
-    seen = ledger.sources.get(source, 0)
+    if subject.is_sealed or not _has_room(subject.sources, source):
+        return [], dropped(batch)
+    seen = subject.sources.get(source, 0)
     entries: list[Entry] = []
     for draft in batch.drafts:
         if draft.source_seq:
@@ -44,32 +49,58 @@ def number(ledger: Ledger, batch: Batch, *, limit_bytes: int = MAX_SUBJECT_BYTES
             if draft.source_seq != seen + 1:
                 break
             seen = draft.source_seq
-        if ledger.is_full or ledger.is_sealed:
+        if subject.is_full:
             continue
-        size = len(draft.text) + ENTRY_BYTES
-        text, kind, fields = draft.text, draft.kind, draft.fields
-        if ledger.stored_bytes + size > limit_bytes:
-            ledger.is_full = True
-            text, kind, fields = (
-                f"the journal is full at {limit_bytes} bytes: the rest is dropped",
-                "log",
-                {"full": True},
-            )
-        ledger.stored_bytes += size
-        ledger.last_seq += 1
-        entries.append(
-            Entry(
-                seq=ledger.last_seq,
-                kind=kind,
-                at=draft.at,
-                text=text,
-                stream=batch.stream,
-                level=draft.level,
-                attempt=batch.attempt,
-                fraction=draft.fraction,
-                fields=fields,
-            )
-        )
+        size = cost(draft)
+        if subject.stored_bytes + size > limit_bytes:
+            subject.is_full = True
+            draft, size = _last_draft(draft, limit_bytes), 0
+        subject.stored_bytes += size
+        subject.last_seq += 1
+        entries.append(_entry(subject.last_seq, batch, draft=draft))
     if seen:
-        ledger.sources[source] = seen
-    return entries, Appended(seen, len(entries), ledger.last_seq, ledger.is_full)
+        subject.sources[source] = seen
+    return entries, Appended(seen, len(entries), subject.last_seq, subject.is_full)
+
+
+def dropped(batch: Batch) -> Appended:
+    """The verdict on a batch that nobody keeps: durable for its sender, without a number."""
+    return Appended(max((draft.source_seq for draft in batch.drafts), default=0), 0, 0)
+
+
+def cost(item: Draft | Entry) -> int:
+    """Bytes that a draft or an entry is counted with: its text in UTF-8, its fields, and a little for the rest."""
+    text = item.text
+    size = ENTRY_BYTES + (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
+    return size + len(msgspec.json.encode(item.fields)) if item.fields else size
+
+
+def _has_room(sources: dict[Source, int], source: Source) -> bool:
+    """Whether a batch of this source may be noted; makes room at the cost of older attempts."""
+    if source in sources or len(sources) < MAX_SOURCES:
+        return True
+    oldest = min(attempt for attempt, _ in sources)
+    if oldest >= source[0]:
+        return False
+    for known in [known for known in sources if known[0] == oldest]:
+        del sources[known]
+    return True
+
+
+def _last_draft(draft: Draft, limit_bytes: int) -> Draft:
+    text = f"the journal is full at {limit_bytes} bytes: the rest is dropped"
+    return Draft(kind="log", at=draft.at, level="warning", text=text, fields={"full": True})
+
+
+def _entry(seq: int, batch: Batch, *, draft: Draft) -> Entry:
+    return Entry(
+        seq=seq,
+        kind=draft.kind,
+        at=draft.at,
+        text=draft.text,
+        stream=batch.stream,
+        level=draft.level,
+        attempt=batch.attempt,
+        fraction=draft.fraction,
+        fields=draft.fields,
+    )

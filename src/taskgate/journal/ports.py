@@ -5,10 +5,12 @@ The store alone gives out numbers, one sequence per subject; it never changes or
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from taskgate.journal.entry import Appended, Batch, Entry
+from taskgate.journal.entry import Appended, Batch
+from taskgate.journal.page import Page
 
 
 class Journal(Protocol):
@@ -16,24 +18,30 @@ class Journal(Protocol):
 
     async def append(self, batches: Sequence[Batch]) -> list[Appended]:
         """One verdict per batch. Drafts whose `source_seq` was seen for (subject, attempt, stream) are dropped;
-        a gap in `source_seq` cuts the batch before the gap (the sender sends again from there)."""
+        a gap in `source_seq` cuts the batch before the gap (the sender sends again from there).
+        A cancelled caller does not withdraw its batches."""
         ...
 
-    async def read(self, subject: str, after: int, *, limit: int) -> list[Entry]:
-        """Entries with `seq` > after, in order, at most `limit`."""
+    async def read(self, subject: str, after: int, *, limit: int) -> Page:
+        """Entries with `seq` > after, in order: at most `limit`, and fewer where they are larger than a page of
+        `PAGE_BYTES`, but one at least while there is one. Nothing follows an empty page only."""
         ...
 
-    def follow(self, subject: str, after: int) -> AsyncIterator[list[Entry]]:
-        """Entries after `after`, first the stored ones, then live, without gap or repeat, for ever; each list
-        is one or more committed batches. The consumer ends it (aclose). A slow consumer costs bounded memory:
-        it is fed from the store again."""
+    def follow(
+        self, subject: str, after: int, *, until: asyncio.Future[None] | None = None
+    ) -> AsyncGenerator[Page, None]:
+        """Entries after `after`, first the stored ones, then live, without gap or repeat; each page is one or more
+        committed batches. Ends once `until` is done, with what was not given by then left in the store; without
+        it the consumer ends it (aclose). A slow consumer costs bounded memory: it is fed from the store again."""
         ...
 
     async def seal(self, subject: str) -> int:
         """Take nothing more for this subject; the number of its last entry, 0 when there is none.
 
-        Later batches are answered as durable and dropped: their writer lost its right to write when the subject
-        ended. A seal may be forgotten by a restart, because no writer outlives it."""
+        Later batches are answered as durable and dropped (`last_seq` 0): their writer lost its right to write when
+        the subject ended. A seal may be forgotten by a restart, because no writer outlives it."""
         ...
 
-    async def purge(self, subjects: Sequence[str]) -> None: ...
+    async def purge(self, subjects: Sequence[str]) -> None:
+        """Forget these subjects, their seals too: as if they had never been."""
+        ...

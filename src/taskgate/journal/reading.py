@@ -3,23 +3,27 @@
 The end of a journal is the ledger's terminal state, never a stored entry: a crash between the two could leave
 a journal that claims an end which never happened. So the last entry is made at reading, with the number after
 the last stored one; it carries the count of stored entries and a hash over them, by which a reader can prove
-that it has everything (INV-L2). The journal is sealed when its end is first read, so that every reader, whether
-it came before, during or after the end, sees the same sequence.
+that it has everything (INV-L2). The journal is sealed before its end is first shown, so that every reader,
+whether it came before, during or after the end, sees the same sequence.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from taskgate.journal.entry import Entry
+from taskgate.journal.page import Page
 from taskgate.journal.ports import Journal
 
 PAGE = 1000
+RESULTS = 1000  # ends whose hash is remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,80 +49,104 @@ class Endings(Protocol):
 
 
 class RunJournal:
-    """Journals with their ends."""
+    """Journals with their ends. `ask_again_s`: how late an end may be seen that nobody told this process."""
 
     def __init__(self, journal: Journal, endings: Endings, *, ask_again_s: float = 5.0) -> None:
         self._journal = journal
         self._endings = endings
         self._ask_again_s = ask_again_s
+        self._results: OrderedDict[str, Entry] = OrderedDict()
+        self._hashing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def read(self, run_id: str, after: int, *, limit: int) -> list[Entry]:
-        """Entries after `after`, at most `limit`; the last of an ended run is its result."""
+    async def read(self, run_id: str, after: int, *, limit: int) -> Page:
+        """Entries after `after`, at most `limit` or a page's bytes; the last of an ended run is its result."""
         ending = await self._endings.of(run_id)
-        last_seq = await self._journal.seal(run_id) if ending is not None else None
-        entries = await self._journal.read(run_id, after, limit=limit)
-        reached = entries[-1].seq if entries else max(after, 0)
-        if ending is not None and last_seq is not None and reached == last_seq and len(entries) < limit:
-            entries.append(await self._result(run_id, ending, last_seq))
-        return entries
+        last_seq = await self._journal.seal(run_id) if ending is not None else -1
+        page = await self._journal.read(run_id, after, limit=limit)
+        reached = page[-1].seq if page else max(after, 0)
+        if ending is not None and reached == last_seq and len(page) < limit:
+            return Page([*page, await self._result(run_id, ending, last_seq)])
+        return page
 
-    async def follow(self, run_id: str, after: int) -> AsyncIterator[list[Entry]]:
+    async def follow(self, run_id: str, after: int) -> AsyncGenerator[Page, None]:
         """Entries after `after`, live; ends behind the result entry."""
-        ended = self._endings.watch(run_id)
-        news: asyncio.Task[list[Entry]] | None = None
-        try:
-            async with aclosing(self._journal.follow(run_id, after)) as live:  # type: ignore[type-var]
+        while True:
+            # Watched before asked: an end that comes in between is told to the watch.
+            with _Bell(self._endings.watch(run_id), self._ask_again_s) as rung:
                 ending = await self._endings.of(run_id)
-                while ending is None:
-                    news = news or asyncio.ensure_future(anext(live))
-                    await asyncio.wait({news, ended}, timeout=self._ask_again_s, return_when=asyncio.FIRST_COMPLETED)
-                    if news.done():
-                        entries, news = news.result(), None
-                        after = entries[-1].seq
-                        yield entries
-                        continue
-                    ending = await self._endings.of(run_id)
-                    if ended.done() and ending is None:
-                        ended = self._endings.watch(run_id)
-                await _stop(news)
-                news = None
-            async for entries in self._rest(run_id, ending, after):
-                yield entries
-        finally:
-            ended.cancel()
-            await _stop(news)
+                if ending is not None:
+                    break
+                async with aclosing(self._journal.follow(run_id, after, until=rung)) as live:
+                    async for page in live:
+                        after = page[-1].seq
+                        yield page
+        async with aclosing(self._rest(run_id, ending, after)) as rest:
+            async for page in rest:
+                yield page
 
-    async def _rest(self, run_id: str, ending: Ending, after: int) -> AsyncIterator[list[Entry]]:
+    async def _rest(self, run_id: str, ending: Ending, after: int) -> AsyncGenerator[Page, None]:
         """What is stored after `after`, then the result."""
         last_seq = await self._journal.seal(run_id)
-        while after < last_seq:
-            entries = await self._journal.read(run_id, after, limit=PAGE)
-            if not entries:
-                break
-            after = entries[-1].seq
-            yield entries
-        if after <= last_seq:
-            yield [await self._result(run_id, ending, last_seq)]
+        while after < last_seq and (page := await self._journal.read(run_id, after, limit=PAGE)):
+            after = page[-1].seq
+            yield page
+        if after == last_seq:
+            yield Page([await self._result(run_id, ending, last_seq)])
 
     async def _result(self, run_id: str, ending: Ending, last_seq: int) -> Entry:
+        """The end as an entry; many readers of one end hash its entries once."""
+        lock = self._hashing.setdefault(run_id, asyncio.Lock())
+        async with lock:
+            result = self._results.get(run_id)
+            if result is None or result.seq != last_seq + 1:
+                fields = {"status": ending.status, **ending.fields, "count": last_seq}
+                fields["sha256"] = await self._hash(run_id, last_seq)
+                result = Entry(
+                    seq=last_seq + 1,
+                    kind="result",
+                    at=ending.at,
+                    text=ending.status,
+                    attempt=ending.attempt,
+                    fields=fields,
+                )
+                self._results[run_id] = result
+                if len(self._results) > RESULTS:
+                    self._results.popitem(last=False)
+            return result
+
+    async def _hash(self, run_id: str, last_seq: int) -> str:
         digest = hashlib.sha256()
         after = 0
-        while after < last_seq and (entries := await self._journal.read(run_id, after, limit=PAGE)):
-            for entry in entries:
-                digest.update(canonical(entry))
-            after = entries[-1].seq
-        fields = {"status": ending.status, **ending.fields, "count": last_seq, "sha256": digest.hexdigest()}
-        return Entry(
-            seq=last_seq + 1, kind="result", at=ending.at, text=ending.status, attempt=ending.attempt, fields=fields
-        )
+        while after < last_seq and (page := await self._journal.read(run_id, after, limit=PAGE)):
+            digest.update(page.rendered(canonical))
+            after = page[-1].seq
+        return digest.hexdigest()
+
+
+class _Bell:
+    """Rings (its future is done) when another future is, or after a time; leaves nothing behind."""
+
+    def __init__(self, watched: asyncio.Future[Any], after_s: float) -> None:
+        self._watched = watched
+        self._after_s = after_s
+
+    def __enter__(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        self._rung: asyncio.Future[None] = loop.create_future()
+        self._timer = loop.call_later(self._after_s, self._ring)
+        self._watched.add_done_callback(self._ring)
+        return self._rung
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._watched.remove_done_callback(self._ring)
+        self._watched.cancel()
+
+    def _ring(self, _: object = None) -> None:
+        if not self._rung.done():
+            self._rung.set_result(None)
 
 
 def canonical(entry: Entry) -> bytes:
     """The bytes of an entry that the result's hash covers: `seq TAB kind TAB stream TAB text LF` in UTF-8."""
-    return f"{entry.seq}\t{entry.kind}\t{entry.stream}\t{entry.text}\n".encode()
-
-
-async def _stop(task: asyncio.Task[list[Entry]] | None) -> None:
-    if task is not None and not task.done():
-        task.cancel()
-        await asyncio.wait({task})
+    return f"{entry.seq}\t{entry.kind}\t{entry.stream}\t{entry.text}\n".encode("utf-8", "surrogatepass")

@@ -23,6 +23,7 @@ from taskgate.edge.http.rendering import entry_shape
 from taskgate.errors import NotFound, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.journal.entry import Entry
+from taskgate.journal.page import Page
 
 COMMENT_S = 15.0
 SLOW_READER_S = 30.0
@@ -86,7 +87,7 @@ class JournalEndpoint:
                         await _send(call, await self._last_event(principal, run_id, after))
                         break
                     after = batch[-1].seq if batch else after
-                    await _send(call, b"".join(map(event_of, batch)))
+                    await _send(call, events_of(batch))
                     step = asyncio.create_task(_next(entries))
             except TimeoutError:
                 return  # the reader stood still: uvicorn cuts a connection whose answer was not finished
@@ -117,6 +118,11 @@ def event_of(entry: Entry) -> bytes:
     """One entry as one event."""
     head = f"id: {entry.seq}\nevent: {entry.kind}\ndata: ".encode("ascii")
     return head + encoded(entry_shape(entry)) + b"\n\n"
+
+
+def events_of(entries: list[Entry]) -> bytes:
+    """Entries as events; a page that many follow is encoded once for all of them."""
+    return entries.rendered(event_of) if isinstance(entries, Page) else b"".join(map(event_of, entries))
 
 
 async def _next(entries: AsyncIterator[list[Entry]]) -> list[Entry] | None:

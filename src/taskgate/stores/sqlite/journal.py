@@ -1,24 +1,28 @@
 """Journals on SQLite: a file and a writer of their own, so that a flood of logs never delays a submit.
 
-A commit writes one chunk per subject, however many lines it has, and one row of what is known of the subject;
-both are in the same transaction, so numbers are never given twice. Numbers are given in the writer's thread
-from what the file says, never from memory, so that a rolled-back batch leaves nothing behind.
+A commit writes one chunk per subject, however many lines it has (more only above `CHUNK_BYTES`), and one row of
+what is known of the subject; both are in the same transaction, so numbers are never given twice. Numbers are
+given in the writer's thread from what the file says, never from memory, so that a rolled-back batch leaves
+nothing behind. What a commit added to a subject is published as one page.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import apsw
 import msgspec
 
 from taskgate.journal.entry import Appended, Batch, Entry
-from taskgate.journal.numbering import Ledger, number
+from taskgate.journal.numbering import MAX_SUBJECT_BYTES, Subject, dropped, number
+from taskgate.journal.page import Page, cut
 from taskgate.journal.tail import Tail
 from taskgate.lifespan import Lifespan
 from taskgate.stores.sqlite.reader import Reader
@@ -27,7 +31,7 @@ from taskgate.stores.sqlite.writer import Writer
 
 FILE = "journal.db"
 MIGRATIONS = files(__package__) / "journal_migrations"
-CHUNKS = 64
+CHUNK_BYTES = 128 << 10  # a chunk is decoded whole, so it is not larger than what a reader asks for
 SEALED = 100_000
 _KNOWN = Bulk("journal_known")
 _ADD_CHUNKS = Bulk("journal_add_chunks")
@@ -36,21 +40,41 @@ _DELETE_CHUNKS = Bulk("journal_delete_chunks")
 _DELETE_SUBJECTS = Bulk("journal_delete_subjects")
 _entries = msgspec.json.Decoder(list[Entry])
 _sources = msgspec.json.Decoder(list[tuple[int, str, int]])
-Numbered = tuple[list[Entry], Appended]
-Page = tuple[str, int, int]
+
+
+class Written(NamedTuple):
+    """What came of one append, and the pages that its commit made (told once, with the first who wrote to each)."""
+
+    verdicts: list[Appended]
+    pages: list[tuple[str, Page]]
+
+
+class Asked(NamedTuple):
+    """A page to be read."""
+
+    subject: str
+    after: int
+    limit: int
 
 
 class SqliteJournal:
     """Journal on SQLite. Making it does no I/O; `start` opens, locks and migrates."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limit_bytes: int = MAX_SUBJECT_BYTES,
+        probe: Callable[[str], None] | None = None,
+    ) -> None:
         path = folder / FILE
-        self._writer = Writer(path, migrations=MIGRATIONS, name="journal")
+        self._limit_bytes = limit_bytes
+        self._writer = Writer(path, migrations=MIGRATIONS, probe=probe, name="journal")
         self._reader = Reader(path, name="journal reader")
         self._life = Lifespan(self._writer, self._reader)
         self._tail = Tail()
-        self._writing: dict[str, set[asyncio.Future[Numbered]]] = {}
-        self._sealed: OrderedDict[str, None] = OrderedDict()
+        self._writing: dict[str, set[asyncio.Future[Written]]] = {}
+        self._sealed: OrderedDict[str, int | None] = OrderedDict()  # the last number, once it is known for good
 
     async def start(self) -> None:
         await self._life.start()
@@ -59,123 +83,167 @@ class SqliteJournal:
         await self._life.stop()
 
     async def append(self, batches: Sequence[Batch]) -> list[Appended]:
-        numbered = await asyncio.gather(*[self._write(batch) for batch in batches])
-        return [verdict for _, verdict in numbered]
+        wanted = [batch for batch in batches if batch.subject not in self._sealed]
+        if not wanted:
+            return [dropped(batch) for batch in batches]
+        # Shielded: a cancelled caller must not keep its page from the followers, nor a seal from waiting for it.
+        verdicts = iter((await asyncio.shield(self._write(wanted))).verdicts)
+        if len(wanted) == len(batches):
+            return list(verdicts)
+        kept = set(map(id, wanted))
+        return [next(verdicts) if id(batch) in kept else dropped(batch) for batch in batches]
 
-    async def read(self, subject: str, after: int, *, limit: int) -> list[Entry]:
-        return await self._reader.submit(_read_pages, (subject, after, limit))
+    async def read(self, subject: str, after: int, *, limit: int) -> Page:
+        return await self._page(subject, after, limit)
 
-    def follow(self, subject: str, after: int) -> AsyncIterator[list[Entry]]:
-        return self._tail.follow(subject, after, read=self._page)
+    def follow(
+        self, subject: str, after: int, *, until: asyncio.Future[None] | None = None
+    ) -> AsyncGenerator[Page, None]:
+        return self._tail.follow(subject, after, until=until, read=self._page)
 
     async def seal(self, subject: str) -> int:
-        self._sealed[subject] = None
-        self._sealed.move_to_end(subject)
+        last_seq = self._sealed.setdefault(subject, None)
+        if last_seq is not None:
+            return last_seq
         if len(self._sealed) > SEALED:
             self._sealed.popitem(last=False)
         writing = self._writing.get(subject)
         if writing:
             await asyncio.wait(set(writing))
-        return await self._reader.submit(_last_seqs, subject)
+        last_seq = await self._reader.submit(_last_seqs, subject)
+        if subject in self._sealed:
+            self._sealed[subject] = last_seq
+        return last_seq
 
     async def purge(self, subjects: Sequence[str]) -> None:
         if subjects:
             await self._writer.submit(_delete, list(subjects))
+        for subject in subjects:
+            self._sealed.pop(subject, None)
 
-    def _write(self, batch: Batch) -> asyncio.Future[Numbered]:
-        """The outcome of a batch once it is durable; a sealed subject's is answered and dropped."""
-        subject = batch.subject
-        if subject in self._sealed:
-            dropped: asyncio.Future[Numbered] = asyncio.get_running_loop().create_future()
-            dropped.set_result(([], Appended(max((d.source_seq for d in batch.drafts), default=0), 0, 0)))
-            return dropped
-        future: asyncio.Future[Numbered] = self._writer.submit(_append, batch)
-        self._writing.setdefault(subject, set()).add(future)
-        future.add_done_callback(lambda done: self._written(subject, done))
+    def _write(self, batches: list[Batch]) -> asyncio.Future[Written]:
+        """The outcome of the batches once they are durable and published."""
+        future: asyncio.Future[Written] = self._writer.submit(self._append, batches)
+        subjects = {batch.subject for batch in batches}
+        for subject in subjects:
+            self._writing.setdefault(subject, set()).add(future)
+        future.add_done_callback(lambda done: self._written(subjects, done))
         return future
 
-    def _written(self, subject: str, future: asyncio.Future[Numbered]) -> None:
-        writing = self._writing[subject]
-        writing.discard(future)
-        if not writing:
-            del self._writing[subject]
+    def _written(self, subjects: set[str], future: asyncio.Future[Written]) -> None:
+        for subject in subjects:
+            writing = self._writing[subject]
+            writing.discard(future)
+            if not writing:
+                del self._writing[subject]
         if not future.cancelled() and future.exception() is None:
-            entries, _ = future.result()
-            if entries:
-                self._tail.publish(subject, entries)
+            for subject, page in future.result().pages:
+                self._tail.publish(subject, page)
 
-    async def _page(self, subject: str, after: int, limit: int) -> list[Entry]:
-        return await self.read(subject, after, limit=limit)
+    async def _page(self, subject: str, after: int, limit: int) -> Page:
+        return await self._reader.submit(_read_pages, Asked(subject, after, limit))
+
+    # ---------------------------------------------------------------- in the writer's thread
+
+    def _append(self, connection: apsw.Connection, appends: list[list[Batch]]) -> list[Written]:
+        """Number and store everything of a commit."""
+        subjects = _subjects(connection, list({batch.subject for batches in appends for batch in batches}))
+        fresh: dict[str, list[Entry]] = {}
+        outcomes: list[Written] = []
+        firsts: list[list[str]] = []
+        for batches in appends:
+            verdicts: list[Appended] = []
+            first: list[str] = []
+            for batch in batches:
+                entries, verdict = number(subjects[batch.subject], batch, limit_bytes=self._limit_bytes)
+                verdicts.append(verdict)
+                known = fresh.get(batch.subject)
+                if known is not None:
+                    known += entries
+                else:
+                    fresh[batch.subject] = entries
+                    first.append(batch.subject)
+            outcomes.append(Written(verdicts, []))
+            firsts.append(first)
+        pages = {subject: Page(entries) for subject, entries in fresh.items() if entries}
+        _store(connection, pages)
+        for rows in slices([_row(subject, known) for subject, known in subjects.items()]):
+            _KNOW.execute(connection, rows)
+        for outcome, first in zip(outcomes, firsts, strict=True):
+            outcome.pages.extend((subject, pages[subject]) for subject in first if subject in pages)
+        return outcomes
 
 
-# -------------------------------------------------------------------- in the writer's and the reader's thread
-
-
-def _append(connection: apsw.Connection, batches: list[Batch]) -> list[Numbered]:
-    """Number and store all batches of a commit; one chunk per subject."""
-    ledgers = _ledgers(connection, list(dict.fromkeys(batch.subject for batch in batches)))
-    fresh: dict[str, list[Entry]] = {}
-    outcomes: list[Numbered] = []
-    for batch in batches:
-        entries, verdict = number(ledgers[batch.subject], batch)
-        fresh.setdefault(batch.subject, []).extend(entries)
-        outcomes.append((entries, verdict))
+def _store(connection: apsw.Connection, pages: dict[str, Page]) -> None:
     chunks = [
-        (subject, entries[-1].seq, entries[0].seq, msgspec.json.encode(entries))
-        for subject, entries in fresh.items()
-        if entries
+        (subject, chunk[-1].seq, chunk[0].seq, msgspec.json.encode(chunk))
+        for subject, page in pages.items()
+        for chunk in _chunks(page)
     ]
-    for part in slices(chunks):
-        _ADD_CHUNKS.execute(connection, part)
-    for known in slices([_row(subject, ledgers[subject]) for subject in fresh]):
-        _KNOW.execute(connection, known)
-    return outcomes
+    for rows in slices(chunks):
+        _ADD_CHUNKS.execute(connection, rows)
 
 
-def _ledgers(connection: apsw.Connection, subjects: list[str]) -> dict[str, Ledger]:
-    ledgers = {subject: Ledger() for subject in subjects}
-    for part in slices([(subject,) for subject in subjects]):
-        for subject, last_seq, stored_bytes, is_full, sources in _KNOWN.execute(connection, part):
-            ledgers[subject] = Ledger(
+def _chunks(page: Page) -> Iterator[Page]:
+    """A page in pieces that are read whole: one, unless it is large."""
+    if page.size_bytes <= CHUNK_BYTES:
+        yield page
+        return
+    start = 0
+    while start < len(page):
+        chunk = cut(islice(page, start, None), len(page), max_bytes=CHUNK_BYTES)
+        yield chunk
+        start += len(chunk)
+
+
+def _subjects(connection: apsw.Connection, names: list[str]) -> dict[str, Subject]:
+    subjects = {name: Subject() for name in names}
+    for rows in slices([(name,) for name in names]):
+        for name, last_seq, stored_bytes, is_full, sources in _KNOWN.execute(connection, rows):
+            subjects[name] = Subject(
                 last_seq=last_seq,
                 stored_bytes=stored_bytes,
                 is_full=bool(is_full),
                 sources={(attempt, stream): last for attempt, stream, last in _sources.decode(sources)},
             )
-    return ledgers
+    return subjects
 
 
-def _row(subject: str, ledger: Ledger) -> tuple[str, int, int, int, str]:
-    sources = [(attempt, stream, last) for (attempt, stream), last in ledger.sources.items()]
-    return (subject, ledger.last_seq, ledger.stored_bytes, int(ledger.is_full), msgspec.json.encode(sources).decode())
+def _row(name: str, subject: Subject) -> tuple[str, int, int, int, str]:
+    sources = [(attempt, stream, last) for (attempt, stream), last in subject.sources.items()]
+    return (name, subject.last_seq, subject.stored_bytes, int(subject.is_full), msgspec.json.encode(sources).decode())
 
 
-def _read_pages(connection: apsw.Connection, pages: list[Page]) -> list[list[Entry]]:
-    return [_read_page(connection, *page) for page in pages]
+def _delete(connection: apsw.Connection, requests: list[list[str]]) -> list[None]:
+    for subjects in requests:
+        for rows in slices([(subject,) for subject in subjects]):
+            _DELETE_CHUNKS.execute(connection, rows)
+            _DELETE_SUBJECTS.execute(connection, rows)
+    return [None] * len(requests)
 
 
-def _read_page(connection: apsw.Connection, subject: str, after: int, limit: int) -> list[Entry]:
-    found: list[Entry] = []
-    while len(found) < limit:
-        chunks = connection.execute(sql("journal_chunks_of"), (subject, after, CHUNKS)).fetchall()
+# -------------------------------------------------------------------- in the reader's thread
+
+
+def _read_pages(connection: apsw.Connection, wanted: list[Asked]) -> list[Page]:
+    """Pages, those that many ask for at once read once."""
+    known: dict[Asked, Page] = {}
+    return [known[one] if one in known else known.setdefault(one, _read_page(connection, one)) for one in wanted]
+
+
+def _read_page(connection: apsw.Connection, asked: Asked) -> Page:
+    with closing(_stored(connection, asked.subject, asked.after)) as entries:
+        return cut(entries, asked.limit)
+
+
+def _stored(connection: apsw.Connection, subject: str, after: int) -> Generator[Entry, None, None]:
+    """The entries after `after`, chunk by chunk as they are needed."""
+    with closing(connection.execute(sql("journal_chunks_of"), (subject, after))) as chunks:
         for (text,) in chunks:
-            found += [entry for entry in _entries.decode(cast(bytes, text)) if entry.seq > after]
-            if len(found) >= limit:
-                break
-        if len(chunks) < CHUNKS:
-            break
-        after = found[-1].seq
-    return found[:limit]
+            entries = _entries.decode(cast(bytes, text))
+            yield from entries if entries[0].seq > after else entries[after + 1 - entries[0].seq :]
 
 
 def _last_seqs(connection: apsw.Connection, subjects: list[str]) -> list[int]:
     rows = [connection.execute(sql("journal_last_seq"), (subject,)).fetchone() for subject in subjects]
     return [row[0] if row is not None else 0 for row in rows]
-
-
-def _delete(connection: apsw.Connection, requests: list[list[str]]) -> list[None]:
-    for subjects in requests:
-        for part in slices([(subject,) for subject in subjects]):
-            _DELETE_CHUNKS.execute(connection, part)
-            _DELETE_SUBJECTS.execute(connection, part)
-    return [None] * len(requests)

@@ -1,1 +1,1 @@
-SELECT entries FROM chunks WHERE subject = ? AND last_seq > ? ORDER BY last_seq LIMIT ?
+SELECT entries FROM chunks WHERE subject = ? AND last_seq > ? ORDER BY last_seq
