@@ -19,12 +19,13 @@ from taskgate.journal.ports import Journal
 from taskgate.runs import happenings
 from taskgate.runs.intake import Accepted, Intake, Submission
 from taskgate.runs.leases import Leases
-from taskgate.runs.ports import Applied, RunBook, RunFilter
-from taskgate.runs.run import Run, Status
+from taskgate.runs.ports import Applied, Glance, RunBook, RunFilter
+from taskgate.runs.run import OPEN, Run, Status
 from taskgate.runs.settling import Change, Settler
 from taskgate.runs.waiting import Waiters
 
 MAX_WAIT_S = 300.0
+LINGER_S = 0.01
 POLL_S = 5.0  # another gateway may have ended the run: its news can be lost, the ledger's word cannot
 
 
@@ -103,21 +104,26 @@ class Desk:
     async def wait(self, principal: Principal, run_ids: Sequence[str], timeout_s: float) -> list[Run]:
         """Those of the runs that have ended, as soon as at least one has; [] at the timeout.
 
-        A run that the caller may not see is NotFound for the whole call.
+        A run that the caller may not see is NotFound for the whole call. Where several are awaited, those that
+        end within `LINGER_S` of the first come along.
         """
         principal.require("read")
-        deadline = asyncio.get_running_loop().time() + min(max(timeout_s, 0.0), MAX_WAIT_S)
+        if not all(is_id(run_id) for run_id in run_ids):
+            raise _unknown()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + min(max(timeout_s, 0.0), MAX_WAIT_S)
         while True:
-            futures = [self._waiters.watch(run_id) for run_id in run_ids if is_id(run_id)]
+            futures = [self._waiters.watch(run_id) for run_id in run_ids]
             try:
-                runs = await self._book.get([run_id for run_id in run_ids if is_id(run_id)])
-                if len(runs) < len(run_ids):
-                    raise _unknown()
-                ended = [run for run in (_seen(principal, run) for run in runs) if not run.is_open]
-                left_s = deadline - asyncio.get_running_loop().time()
+                glances = await self._book.glance(run_ids)
+                ended = [r for r, seen in zip(run_ids, glances, strict=True) if not _glimpsed(principal, seen)]
+                left_s = deadline - clock()
                 if ended or left_s <= 0:
-                    return ended
-                await self._waiters.first(futures, min(left_s, POLL_S))
+                    return [run for run in await self._book.get(ended) if run is not None]
+                linger_s = LINGER_S if len(run_ids) > 1 else 0.0
+                runs = await self._waiters.first(futures, min(left_s, POLL_S), linger_s=linger_s)
+                if runs:
+                    return await self._whole(runs)
             finally:
                 for future in futures:
                     future.cancel()
@@ -129,9 +135,7 @@ class Desk:
         ended = await self._waiters.first([self._waiters.watch(run.id)], min(timeout_s, MAX_WAIT_S))
         if not ended:
             return None
-        if ended[0].attempt > 1:
-            return (await self._book.get([run.id]))[0] or ended[0]
-        return ended[0]
+        return (await self._whole(ended))[0]
 
     async def purge_dead(self, principal: Principal, run_ids: Sequence[str] = (), task: str = "") -> int:
         """Delete dead letters: these, or all of a task, or all; returns how many."""
@@ -148,6 +152,12 @@ class Desk:
             if not removed:
                 break
         return count
+
+    async def _whole(self, runs: list[Run]) -> list[Run]:
+        """The runs with their earlier attempts, which those that needed one alone do not have."""
+        several = [run.id for run in runs if run.attempt > 1]
+        whole = {run.id: run for run in await self._book.get(several) if run is not None} if several else {}
+        return [whole.get(run.id, run) for run in runs]
 
     async def _remove(self, run_ids: list[str]) -> int:
         removed = await self._book.remove(run_ids)
@@ -167,6 +177,15 @@ class Desk:
 
 def _unknown() -> NotFound:
     return NotFound("no such run", code="UNKNOWN_RUN")
+
+
+def _glimpsed(principal: Principal, glance: Glance | None) -> bool:
+    """Whether a run that this principal may see is open; NotFound when it may not."""
+    if glance is None or glance.site_id != principal.site_id:
+        raise _unknown()
+    if principal.user_id and glance.user_id != principal.user_id:
+        raise _unknown()
+    return glance.status in OPEN
 
 
 def _seen(principal: Principal, run: Run | None) -> Run:

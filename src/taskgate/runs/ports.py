@@ -142,6 +142,15 @@ class RunFilter:
     cursor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Whose a run is and where it stands, and nothing of what it carries."""
+
+    site_id: str
+    user_id: str
+    status: Status
+
+
 class RunLedger(Protocol):
     """The truth about runs."""
 
@@ -182,6 +191,10 @@ class RunBook(Protocol):
 
     async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
         """Whole runs with all attempts, in order; None for an unknown id. Tenancy is the caller's to check."""
+        ...
+
+    async def glance(self, run_ids: Sequence[str]) -> list[Glance | None]:
+        """What `get` would say of tenant and state, at a fraction of its price; in order, None for an unknown id."""
         ...
 
     async def find(self, wanted: RunFilter) -> list[Run]:

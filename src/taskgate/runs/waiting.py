@@ -31,12 +31,18 @@ class Waiters:
         future.add_done_callback(lambda done: self._drop(run_id, done))
         return future
 
-    async def first(self, futures: Iterable[asyncio.Future[Run]], timeout_s: float) -> list[Run]:
-        """The runs that have ended as soon as one has, [] at the timeout. The futures are used up."""
+    async def first(
+        self, futures: Iterable[asyncio.Future[Run]], timeout_s: float, *, linger_s: float = 0.0
+    ) -> list[Run]:
+        """The runs that have ended, `linger_s` after the first has, [] at the timeout. The futures are used up."""
         waits = list(futures)
         try:
             if waits:
-                await asyncio.wait(waits, timeout=max(timeout_s, 0.0), return_when=asyncio.FIRST_COMPLETED)
+                done, open_ = await asyncio.wait(
+                    waits, timeout=max(timeout_s, 0.0), return_when=asyncio.FIRST_COMPLETED
+                )
+                if done and open_ and linger_s:
+                    await asyncio.wait(open_, timeout=linger_s)
             return [wait.result() for wait in waits if wait.done() and not wait.cancelled()]
         finally:
             for wait in waits:

@@ -1,6 +1,6 @@
 """`python -m taskgate.testing.gateway`: `taskgate serve` with failpoints. For tests alone.
 
-Settings come from the environment and from `--port`, `--grpc-port`, `--data-dir`, as for the real command; `--failpoint` arms one.
+Settings come from the environment and the flags, as for the real command; `--failpoint` arms one.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from taskgate.runs.ports import RunFilter
+from taskgate.runs.ports import Glance, RunFilter
 from taskgate.runs.run import Run, Status
 from taskgate.stores.memory.ledger import MemoryRuns
 
@@ -19,6 +19,10 @@ class MemoryRunBook:
 
     async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
         return [self._runs.by_id.get(run_id) for run_id in run_ids]
+
+    async def glance(self, run_ids: Sequence[str]) -> list[Glance | None]:
+        runs = [self._runs.by_id.get(run_id) for run_id in run_ids]
+        return [None if run is None else Glance(run.tenant.site_id, run.tenant.user_id, run.status) for run in runs]
 
     async def find(self, wanted: RunFilter) -> list[Run]:
         retried = {run.retry_of for run in self._runs.by_id.values()} if wanted.dead else set()

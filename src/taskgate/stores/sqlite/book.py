@@ -8,14 +8,15 @@ import apsw
 import msgspec
 
 from taskgate.clock import Clock
-from taskgate.runs.ports import RunFilter
+from taskgate.runs.ports import Glance, RunFilter
 from taskgate.runs.run import Run, Status
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one, runs_by_id
 from taskgate.stores.sqlite.rows import STATUSES, mask_of
-from taskgate.stores.sqlite.statements import sql
+from taskgate.stores.sqlite.statements import Bulk, slices, sql
 from taskgate.stores.sqlite.writer import Writer
 
+_GLANCES = Bulk("glance")
 ENDS_AND_OPEN = frozenset(Status)
 LAST = "\U0010ffff"  # sorts behind every id
 
@@ -32,6 +33,10 @@ class SqliteRunBook:
     async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
         """Whole runs in order, None for an unknown id."""
         return await self._reader.submit(_get, run_ids) if run_ids else []
+
+    async def glance(self, run_ids: Sequence[str]) -> list[Glance | None]:
+        """Tenant and state in order, None for an unknown id."""
+        return await self._reader.submit(_glance, run_ids) if run_ids else []
 
     async def find(self, wanted: RunFilter) -> list[Run]:
         """A page of a site's runs, newest first."""
@@ -60,6 +65,14 @@ class SqliteRunBook:
 def _get(connection: apsw.Connection, items: list[Sequence[str]]) -> list[list[Run | None]]:
     runs = runs_by_id(connection, (run_id for item in items for run_id in item))
     return [[runs.get(run_id) for run_id in item] for item in items]
+
+
+def _glance(connection: apsw.Connection, items: list[Sequence[str]]) -> list[list[Glance | None]]:
+    found: dict[str, Glance] = {}
+    for part in slices([(run_id,) for run_id in dict.fromkeys(run_id for item in items for run_id in item)]):
+        for run_id, site_id, user_id, number in msgspec.json.decode(one(_GLANCES.execute(connection, part))[0]):
+            found[run_id] = Glance(site_id, user_id, STATUSES[number])
+    return [[found.get(run_id) for run_id in item] for item in items]
 
 
 def _find(connection: apsw.Connection, items: list[RunFilter]) -> list[list[Run]]:

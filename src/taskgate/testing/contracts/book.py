@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from taskgate.runs.ports import RunFilter
+from taskgate.runs.ports import Glance, RunFilter
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.task import QueueKey
 from taskgate.testing.contracts.keeping import KeepContract
@@ -33,6 +33,16 @@ class RunBookContract(KeepContract):
         runs = [stage.run(input=str(number).encode()) for number in range(300)]
         await stage.ledger.add(runs, {})
         assert await stage.book.get(ids(runs[::-1])) == runs[::-1]
+
+    async def test_a_glance_tells_tenant_and_state(self, stage: RunStage) -> None:
+        one, two = await stage.added(), await stage.offered()
+        unknown = stage.run().id
+        assert await stage.book.glance([two.id, unknown, one.id]) == [
+            Glance(two.tenant.site_id, two.tenant.user_id, Status.RUNNING),
+            None,
+            Glance(one.tenant.site_id, one.tenant.user_id, Status.QUEUED),
+        ]
+        assert await stage.book.glance([]) == []
 
     async def test_a_whole_run_has_all_its_attempts(self, stage: RunStage) -> None:
         run = await stage.added()
