@@ -7,6 +7,7 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.edge.http.house import FREE, House
@@ -96,6 +97,18 @@ async def test_lists_hold_nothing_foreign(house: House) -> None:
         assert {run["id"] for run in dead} == {ids[0] for owner, ids in runs.items() if may_see(who, owner)}
 
 
+async def test_an_idempotency_key_hands_nothing_over(house: House) -> None:
+    """INV-A1: another user of the site with the same key and body gets no run of the first one."""
+    first = await house.key("submit", "read", user="u1")
+    second = await house.key("submit", "read", user="u2")
+    headers = [("Idempotency-Key", "same")]
+    path = "/v1/tasks/demo.free/runs"
+    made = await house.ask("POST", path, {"input": 1}, key=first, headers=headers)
+    reply = await house.ask("POST", path, {"input": 1}, key=second, headers=headers)
+    assert (reply.status, reply.code) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert made.told["id"] not in reply.body.decode()
+
+
 async def test_purging_all_purges_the_own(house: House) -> None:
     keys, runs = await population(house)
     purged = (await house.ask("POST", "/v1/dead/purge", {}, key=keys["globex/u1"])).told
@@ -136,8 +149,6 @@ async def test_equal_names_on_two_sites(house: House) -> None:
 
 
 def msgspec_copy(site: str) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(FREE, name="same.name", description=f"of {site}", site_id=site)
 
 

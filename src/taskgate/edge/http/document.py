@@ -60,8 +60,9 @@ class DocumentEndpoint:
 
     def __init__(self, doors: Doors, admin: FastAPI) -> None:
         self._doors = doors
-        self._own = {**raw_operations(), **_operations_of(admin)}
-        self._schemas = components()
+        told = get_openapi(title="", version="", routes=admin.routes)
+        self._own = {**raw_operations(), **_operations_of(told)}
+        self._schemas = {**_parameter_schemas(told), **components()}
 
     async def read(self, call: Call, _: str) -> None:
         """The document as this caller may see it."""
@@ -135,9 +136,14 @@ def _tell_events(document: dict[str, Any]) -> None:
         document["paths"][JOURNAL] = told
 
 
-def _operations_of(admin: FastAPI) -> Operations:
+def _parameter_schemas(told: dict[str, Any]) -> dict[str, Any]:
+    """What FastAPI's parameters refer to, without the shapes of its own errors."""
+    schemas = told.get("components", {}).get("schemas", {})
+    return {name: schema for name, schema in schemas.items() if not name.endswith("ValidationError")}
+
+
+def _operations_of(told: dict[str, Any]) -> Operations:
     """What FastAPI serves: our own description, with the parameters that FastAPI reads."""
-    told = get_openapi(title="", version="", routes=admin.routes)
     found: Operations = {}
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
