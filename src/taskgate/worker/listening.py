@@ -5,10 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from taskgate.errors import InvalidInput
-from taskgate.wire.messages import TaskOffer
 from taskgate.worker.answers import Answer
 from taskgate.worker.assignment import Assignment
 from taskgate.worker.frames import Done, Loaded, Progressed, Said
@@ -29,15 +25,9 @@ class SlotListener:
     def loaded(self, slot: Slot, loaded: Loaded) -> None:
         pool = self._pool
         pool.speech.tell_operator(slot)
-        if loaded.failure:
-            _log.error("tasks cannot be loaded: %s", loaded.failure)
-            if not pool.offers.done():
-                pool.offers.set_exception(InvalidInput(loaded.failure, code="TASKS_NOT_LOADED"))
-        elif not pool.offers.done():
-            offers = msgspec.json.decode(loaded.offers, type=list[TaskOffer])
-            pool.memory_of = {offer.name: size for offer, size in zip(offers, loaded.memory_bytes, strict=True)}
-            pool.offers.set_result(offers)
-        pool.fill()
+        sizes = pool.starting.learn(loaded)
+        if sizes is not None:
+            pool.memory_of = sizes
 
     def done(self, slot: Slot, assignment: Assignment, *, done: Done) -> None:
         pool = self._pool

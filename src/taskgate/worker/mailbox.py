@@ -39,7 +39,7 @@ class Mailbox:
         self.setup: Setup | None = None
         self.current = 0
         self.is_cancelled = False
-        self.on_cancel: Callable[[], None] | None = None
+        self.on_cancel: Callable[[], object] | None = None
 
     def fileno(self) -> int:
         """The socket, for an event loop to watch."""

@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
-from itertools import count
+from collections.abc import Sequence
 
-from taskgate.errors import InvalidInput
 from taskgate.wire.messages import Task, TaskOffer
 from taskgate.worker.assignment import Assignment
 from taskgate.worker.cgroups import CageYard
-from taskgate.worker.ending import Ending, how, verdict
+from taskgate.worker.ending import Ending, verdict
 from taskgate.worker.listening import SlotListener
 from taskgate.worker.pace import QUEUE_S, Pace
 from taskgate.worker.settings import WorkerSettings
 from taskgate.worker.slot import Slot, SlotState
-from taskgate.worker.spawning import NONCE, spawn
+from taskgate.worker.spawning import NONCE
 from taskgate.worker.speech import Speech
+from taskgate.worker.starting import Starting
 from taskgate.worker.telling import PoolOwner
 from taskgate.worker.watching import Watch
 
-STARTING_AT_ONCE = 2
 LINE_COUNT = 256
-RESPAWN_FIRST_S = 0.1
-RESPAWN_LAST_S = 10.0
-_log = logging.getLogger(__name__)
 
 
 class Pool:
@@ -52,23 +47,18 @@ class Pool:
         self.ending = Ending(self)
         self.watch = Watch(self)
         self.memory_of: dict[str, int | None] = {}
-        self._listener = SlotListener(self)
-        self._yard = yard
-        self._nonce = nonce
+        self.starting = Starting(self, SlotListener(self), yard=yard, nonce=nonce)
         self._loop = asyncio.get_running_loop()
-        self.offers: asyncio.Future[list[TaskOffer]] = self._loop.create_future()
-        self._numbers = count(1)
-        self._failed_count = 0
         self._is_closing = False
 
-    async def start(self) -> list[TaskOffer]:
+    async def start(self) -> Sequence[TaskOffer]:
         """Start the processes; returns what they can do once the first knows. InvalidInput: it cannot be loaded."""
-        self.fill()
-        return await self.offers
+        self.starting.fill()
+        return await self.starting.offers
 
     async def close(self) -> None:
         """End every process and everything below it; runs that are here are not told any more."""
-        self._is_closing = True
+        self._is_closing = self.starting.is_over = True
         self.waiting.clear()
         self.watch.close()
         await self.ending.close()
@@ -125,8 +115,6 @@ class Pool:
 
     def buried(self, slot: Slot, status: int | None, *, was_oom: bool) -> None:
         """Its process and all below it have gone: tell its run's end and put a fresh process in its place."""
-        if slot.failure:
-            _log.error("task process %d: %s", slot.pid, slot.failure)
         head = slot.held or slot.head
         if head is None:
             self.speech.tell_operator(slot)
@@ -135,10 +123,7 @@ class Pool:
         self.slots.remove(slot)
         if self._is_closing:
             return
-        if slot.was_useful:
-            self.fill()
-        else:
-            self._failed(slot, status)
+        self.starting.replace(slot, status)
         self.owner.changed()
 
     @property
@@ -151,35 +136,6 @@ class Pool:
     def ready_count(self) -> int:
         """Task processes that do or can do runs."""
         return sum(1 for slot in self.slots if slot.state is SlotState.READY)
-
-    def fill(self) -> None:
-        """Start what is missing, a few at a time."""
-        while not self._is_closing and len(self.slots) < self.settings.slots:
-            if sum(slot.state is SlotState.STARTING for slot in self.slots) >= self._starting_limit:
-                return
-            cage = self._yard.make(f"{self._nonce}-{next(self._numbers)}")
-            try:
-                child = spawn(self.settings, cage, nonce=self._nonce)
-            except OSError as error:
-                _log.error("a task process cannot be started: %s", error)
-                self._loop.call_later(RESPAWN_LAST_S, self.fill)
-                return
-            self.slots.append(Slot(child, self._listener))
-
-    @property
-    def _starting_limit(self) -> int:
-        return STARTING_AT_ONCE if self.offers.done() else 1
-
-    def _failed(self, slot: Slot, status: int | None) -> None:
-        """It died before it did anything: tell why, and try again more slowly every time."""
-        reason = slot.failure or f"it died before it did anything: {how(status)}"
-        _log.error("task process %d: %s", slot.pid, reason)
-        if not self.offers.done():
-            self.offers.set_exception(InvalidInput(reason, code="TASKS_NOT_LOADED"))
-            return
-        self._failed_count = min(self._failed_count + 1, 16)
-        delay_s = min(RESPAWN_LAST_S, RESPAWN_FIRST_S * 2.0 ** (self._failed_count - 1))
-        self._loop.call_later(delay_s, self.fill)
 
     def _batch_for(self, slot: Slot) -> list[Assignment]:
         """What the slot should get now: one run when it is free, and then as many as are short enough."""

@@ -38,7 +38,7 @@ class Watch:
     def wake(self) -> None:
         """Something was given to a slot."""
         if self._announcing is None:
-            self._announcing = self._loop.call_later(ANNOUNCE_S, self._announce_all)
+            self._announcing = self._loop.call_later(ANNOUNCE_S, self._announce_due)
         if self._ticking is None:
             self._ticking = self._loop.call_later(TICK_S, self._tick)
 
@@ -73,13 +73,25 @@ class Watch:
             if wanted is None and cage is not None:
                 cage.limit(memory_bytes=None)
 
-    def _announce_all(self) -> None:
-        self._announcing = None
+    def announce_all(self) -> None:
+        """Tell of every run that has begun by now."""
         for slot in tuple(self._pool.slots):
             if slot.state is SlotState.READY:
                 slot.read()
                 if slot.head is not None and slot.head.begun_at is not None:
                     self.announce(slot.head)
+
+    def give_back(self, reason: str) -> None:
+        """Refuse everything that has not begun."""
+        pool = self._pool
+        for slot in pool.slots:
+            pool.take_back(slot)
+        for assignment in [waiting for waiting in pool.waiting if not waiting.is_announced]:
+            self._refuse(assignment, reason)
+
+    def _announce_due(self) -> None:
+        self._announcing = None
+        self.announce_all()
         self._pool.owner.changed()
 
     def _tick(self) -> None:
@@ -122,6 +134,9 @@ class Watch:
         pool = self._pool
         late = [waiting for waiting in pool.waiting if now - waiting.received_at > START_S and not waiting.is_announced]
         for assignment in late:
-            pool.waiting.remove(assignment)
-            pool.here.pop(assignment.key, None)
-            pool.owner.refused(assignment, "busy")
+            self._refuse(assignment, "busy")
+
+    def _refuse(self, assignment: Assignment, reason: str) -> None:
+        self._pool.waiting.remove(assignment)
+        self._pool.here.pop(assignment.key, None)
+        self._pool.owner.refused(assignment, reason)
