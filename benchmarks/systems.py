@@ -170,10 +170,11 @@ def raised(processes: Processes, run: Path, system: System) -> Iterator[Ensemble
         told = {**door.environment, "PYTHONPATH": f"{PEERS / system.peer}:{DRIVING}"}
         if system.prepare:
             _prepare(processes, system, programs, told)
+        quiet = {name: value for name, value in told.items() if not name.startswith("TASKGATE_")}  # its file tells it
         worker = processes.start(
             f"{system.key}-worker",
             _command(system.worker, programs, told),
-            environment=told,
+            environment=quiet,
             folder=PEERS / system.peer,
         )
         started.append(worker)

@@ -83,9 +83,9 @@ class Move:
     """A decided change of one run, applied only if the run still is where the decision saw it.
 
     Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, when `token`
-    is given, the live lease has that token; an ended run fits no guard at all. A lease whose time has passed but that nobody took yet still
-    counts as live, but a move that is `expired_only` needs it to have passed at the commit: a renewal that came
-    in between wins. Every field is the new value, only `started_at` never changes once it is filled; `end`
+    is given, the live lease has that token; an ended run fits no guard at all. A lease whose time has passed but
+    that nobody took yet still counts as live, but a move that is `expired_only` needs it to have passed at the
+    commit: a renewal that came in between wins. Every field is the new value, only `started_at` never changes once it is filled; `end`
     closes the current attempt; the lease is dropped (a move never keeps one: staying under lease is `renew`).
     """
 

@@ -15,6 +15,7 @@ import msgspec
 
 PROTOCOL_VERSION = 1
 EMPTY = msgspec.Raw(b"null")
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # what every peer and every store can hold
 
 # msgspec reads `Raw | None` as `None` alone: a field that may be absent is declared as Raw, with the default None
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
     left_s: float | None = None
 
@@ -50,7 +51,7 @@ class TaskOffer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_schema: OptionalRaw = None
     examples: list[Any] = []
     timeout_s: float | None = None
-    retries: int | None = None
+    retries: Count | None = None
 
     def __post_init__(self) -> None:
         """A schema of `null` is none."""
@@ -65,8 +66,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     cpu: float = 0.0
     memory: float = 0.0
-    running: int = 0
-    waiting: int = 0
+    running: Count = 0
+    waiting: Count = 0
 
 
 # ---------------------------------------------------------------- worker → gateway
@@ -77,11 +78,11 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 
     worker_id: str
     instance: str = ""
-    versions: list[int] = []
+    versions: list[Count] = []
     tasks: list[TaskOffer] = []
     capabilities: list[str] = []
     labels: dict[str, str] = {}
-    slots: int = 1
+    slots: Count = 1
     metadata: dict[str, Any] = {}
     held: list[Receipt] = []
     draining: bool = False
@@ -90,14 +91,14 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
 class Ready(Message, frozen=True, kw_only=True, tag="ready"):
     """`credit` is the total number of offers that may have been sent since hello; it never shrinks."""
 
-    credit: int
+    credit: Count
 
 
 class Accept(Message, frozen=True, kw_only=True, tag="accept"):
     """The run has really started; this is the first renewal of its lease and counts as a try."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
 
 
@@ -105,7 +106,7 @@ class Refuse(Message, frozen=True, kw_only=True, tag="refuse"):
     """The worker does not take the offer: `busy` (not counted), `unknown_task`, `draining`, `schema`."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
     reason: str = "busy"
     detail: str = ""
@@ -123,7 +124,7 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
 class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a stream; `seq` counts from 1 per (run, attempt, stream) and only drops repeats."""
 
-    seq: int
+    seq: Count
     text: str
     at: float = 0.0
     level: str = "info"
@@ -133,7 +134,7 @@ class Log(Message, frozen=True, kw_only=True, tag="log"):
     """Log entries of one stream (`stdout`, `stderr`, `log`) of one attempt, in order."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
     stream: str = "log"
     lines: list[LogLine] = []
@@ -143,9 +144,9 @@ class Progress(Message, frozen=True, kw_only=True, tag="progress"):
     """`fraction` of 0..1 done, with a word about it; `seq` counts from 1 per attempt."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
-    seq: int
+    seq: Count
     fraction: float
     text: str = ""
     at: float = 0.0
@@ -160,7 +161,7 @@ class TaskResult(Message, frozen=True, kw_only=True, tag="task_result"):
 
     run_id: str = ""
     tracking_id: str = ""
-    attempt: int = 0
+    attempt: Count = 0
     lease_token: str = ""
     status: Literal["ok", "error"] = "ok"
     result: msgspec.Raw = EMPTY
@@ -169,7 +170,7 @@ class TaskResult(Message, frozen=True, kw_only=True, tag="task_result"):
     error_class: str = ""
     retryable: bool | None = None
     retry_at: float | None = None
-    log_count: int = 0
+    log_count: Count = 0
     started_at: float = 0.0
     ended_at: float = 0.0
     worker_id: str = ""
@@ -179,7 +180,7 @@ class Stopped(Message, frozen=True, kw_only=True, tag="stopped"):
     """A cancelled or lost run has left the worker: nothing of it runs any more."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
 
 
@@ -208,8 +209,8 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     dead_after_s: float = 30.0
     lease_s: float = 30.0
     offer_s: float = 5.0
-    max_frame_bytes: int = 1 << 20
-    max_output_bytes: int = 768 << 10
+    max_frame_bytes: Count = 1 << 20
+    max_output_bytes: Count = 768 << 10
     refused: dict[str, str] = {}
     lost: list[Receipt] = []
 
@@ -222,15 +223,15 @@ class Task(Message, frozen=True, kw_only=True, tag="task"):
 
     run_id: str
     tracking_id: str
-    attempt: int
+    attempt: Count
     lease_token: str
     capability: str
     payload: msgspec.Raw
     version: str = ""
     timeout_s: float | None = None
-    memory_bytes: int | None = None
+    memory_bytes: Count | None = None
     offer_s: float = 5.0
-    tries: int = 0
+    tries: Count = 0
     labels: dict[str, str] = {}
     tenant: dict[str, str] = {}
     traceparent: str = ""
@@ -249,16 +250,16 @@ class LogAck(Message, frozen=True, kw_only=True, tag="log_ack"):
     """Entries of (run, attempt, stream) up to and including `seq` are durable; stream `progress` for progress."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     stream: str
-    seq: int
+    seq: Count
 
 
 class Ack(Message, frozen=True, kw_only=True, tag="ack"):
     """The result is settled: `applied`, `replayed` (sent before) or `stale` (never counted). Forget it."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     verdict: str = "applied"
     code: str = ""
 
@@ -267,7 +268,7 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
     """Stop this attempt and answer `stopped`. `reason`: `cancelled`, `lost`, `timeout`."""
 
     run_id: str
-    attempt: int
+    attempt: Count
     reason: str = "cancelled"
 
 

@@ -20,16 +20,32 @@ WINDOW = Limits().log_window_bytes
 RUN: Key = ("r1", 1)
 
 
-def begun(*, lazily: bool = False) -> World:
-    """A connected worker that has begun one run."""
+def offered(*, lazily: bool = False, delay_s: float = 0.0) -> World:
+    """A connected worker that has one offer before it."""
     world = World(lazily=lazily)
+    world.delay_s = delay_s
     world.add("r1")
     world.connect()
-    world.advance(0.1)
+    world.advance(3.0)
     world.offer()
-    world.advance(0.1)
+    world.advance(delay_s)
+    return world
+
+
+def begun(*, lazily: bool = False) -> World:
+    """A connected worker that has begun one run."""
+    world = offered(lazily=lazily)
     world.do(lambda hands, now: hands.start(RUN, now))
     return world
+
+
+def silence(world: World, way: str) -> None:
+    """One direction, or both, carry nothing any more, and nobody is told."""
+    assert world.connection is not None
+    if way in ("up", "both"):
+        world.connection.up.stalled_until = inf
+    if way in ("down", "both"):
+        world.connection.down.stalled_until = inf
 
 
 def finish_everything(world: World) -> None:
@@ -94,22 +110,38 @@ def test_a_long_run_keeps_its_lease(lazily: bool) -> None:
 
 @pytest.mark.parametrize("lazily", [False, True])
 @pytest.mark.parametrize("way", ["up", "down", "both"])
-@pytest.mark.parametrize("after_s", [0.0, 0.9, 1.5, 4.0, 17.0])
-def test_a_silent_wire_stops_the_run_before_another_may_have_it(lazily: bool, way: str, after_s: float) -> None:
-    """INV-F4, F6: whichever direction dies, and whenever, the run is stopped before its lease ends."""
-    world = begun(lazily=lazily)
-    world.advance(after_s)
-    assert world.connection is not None
-    if way in ("up", "both"):
-        world.connection.up.stalled_until = inf
-    if way in ("down", "both"):
-        world.connection.down.stalled_until = inf
+@pytest.mark.parametrize("after_s", [None, 0.0, 0.9, 1.5, 4.0, 17.0])
+@pytest.mark.parametrize("delay_s", [0.0, 0.9])
+def test_a_silent_wire_stops_the_run_before_another_may_have_it(
+    lazily: bool, way: str, after_s: float | None, delay_s: float
+) -> None:
+    """INV-F4, F6: whichever direction dies, and whenever (None: before the accept is out), the run is stopped first."""
+    world = offered(lazily=lazily, delay_s=delay_s)
+    if after_s is None:
+        silence(world, way)
+    world.do(lambda hands, now: hands.start(RUN, now))
+    world.advance(after_s or 0.0)
+    silence(world, way)
     world.advance(60.0)
     assert RUN not in world.hands.running
     assert world.hands.stopped_for == {RUN: "fence"}
     assert not world.breaches
     finish_everything(world)
     check_ended(world)
+
+
+def test_a_slow_wire_does_not_stretch_a_fence() -> None:
+    """INV-F4: an answer that took 3 s is dated from the question, so what it promises is not promised 3 s too late."""
+    world = offered(lazily=False, delay_s=0.0)
+    world.do(lambda hands, now: hands.start(RUN, now))
+    world.advance(2.0)
+    assert world.connection is not None
+    world.connection.down.stalled_until = world.now + 18.0
+    world.advance(18.5)
+    silence(world, "both")
+    world.advance(60.0)
+    assert world.hands.stopped_for == {RUN: "fence"}
+    assert not world.breaches
 
 
 def test_an_accept_that_was_lost_is_made_good_by_the_reconnect() -> None:
@@ -156,6 +188,7 @@ def test_logs_go_on_without_gap_or_repeat_over_cuts() -> None:
             check_journals(world)
             finish_everything(world)
             check_ended(world)
+            assert world.ledger.runs["r1"].attempt == 1
 
 
 def test_an_offer_dies_with_its_connection() -> None:

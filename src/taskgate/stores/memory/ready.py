@@ -1,10 +1,11 @@
 """The ready queue in memory: bands 1 : 4 : 16, tenants in turn, first in first out.
 
-Every queue has three bands (priority below, at and above zero). Across all queues a holder asks for, bands
-are chosen by stride scheduling (Waldspurger & Weihl, 1995): each band of each queue has a pass that grows by
-the inverse of its weight with every run taken, and the lowest pass is served next. A band that was idle comes
-back at the present pass, so it neither owes nor is owed. Within a band tenants take turns; within a tenant
-runs leave in the order they came. Larger numbers within one band do not overtake.
+Every queue has three bands (priority below, at and above zero). Across all queues that a holder asks for, bands
+are chosen by stride scheduling (Waldspurger & Weihl, 1995): each band of each queue has a pass that grows by the
+inverse of its weight with every run taken, and the lowest pass is served next. A band that was idle comes back at
+the present pass, so it neither owes nor is owed; one that is far behind its rivals, because those were served by
+others as well, catches up with `LAG` and no more, so nobody starves (INV-T7). Within a band tenants take turns;
+within a tenant runs leave in the order they came. Larger numbers within one band do not overtake.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
 
 from taskgate.runs.ports import QueuedRef
 from taskgate.runs.task import QueueKey
 
 STRIDES = (16.0, 4.0, 1.0)  # below zero, zero, above zero: weights 1, 4, 16
+LAG = 2 * max(STRIDES)  # bands that only ever contend with each other never drift this far apart
+
+Place = tuple[QueueKey, int, str]
 
 
 class _Band:
@@ -31,64 +36,86 @@ class _Band:
 
 
 class MemoryReadyQueue:
-    """ReadyQueue in memory. Offering a run that is there already changes nothing."""
+    """ReadyQueue in memory. Offering a run that is there changes nothing, at another place it moves there."""
 
     def __init__(self) -> None:
-        self._queues: dict[QueueKey, tuple[_Band, _Band, _Band]] = {}
-        self._places: dict[str, tuple[QueueKey, int, str]] = {}
+        self._queues: dict[QueueKey, tuple[_Band, ...]] = {}
+        self._places: dict[str, Place] = {}
         self._served = 0.0
+        self._drained: OrderedDict[QueueKey, None] = OrderedDict()
         self._signals: set[MemoryReadySignal] = set()
 
     async def offer(self, refs: Sequence[QueuedRef]) -> None:
+        fresh: set[QueueKey] = set()
         for ref in refs:
-            if ref.run_id in self._places:
+            place = (ref.queue, (ref.priority > 0) - (ref.priority < 0) + 1, ref.site_id)
+            known = self._places.get(ref.run_id)
+            if known == place:
                 continue
-            number = (ref.priority > 0) - (ref.priority < 0) + 1
-            bands = self._queues.get(ref.queue)
-            if bands is None:
-                bands = self._queues[ref.queue] = (_Band(STRIDES[0]), _Band(STRIDES[1]), _Band(STRIDES[2]))
-            band = bands[number]
-            if not band.tenants:
-                band.passed = max(band.passed, self._served)
-            band.tenants.setdefault(ref.site_id, OrderedDict())[ref.run_id] = ref
-            self._places[ref.run_id] = (ref.queue, number, ref.site_id)
-        for signal in self._signals:
-            signal.add(ref.queue for ref in refs)
+            if known is not None:
+                self._remove(ref.run_id)
+            self._put(ref, place)
+            fresh.add(ref.queue)
+        if fresh:
+            for signal in self._signals:
+                signal.add(fresh)
 
     async def take(self, queues: Sequence[QueueKey], limit: int, *, site_id: str | None = None) -> list[QueuedRef]:
-        bands = [band for queue in queues for band in self._queues.get(queue, ())]
+        queues = list(dict.fromkeys(queues))
+        rivals = self._rivals(queues, site_id)
         taken: list[QueuedRef] = []
-        while len(taken) < limit:
-            best: _Band | None = None
-            for band in bands:
-                if (best is None or band.passed < best.passed) and _has(band, site_id):
-                    best = band
-            if best is None:
-                break
-            taken.append(self._pop(best, site_id))
-        self._forget_empty(queues)
+        while rivals and len(taken) < limit:
+            _, order, band = rivals[0]
+            taken.append(self._pop(band, site_id))
+            if _has(band, site_id):
+                heapreplace(rivals, (band.passed, order, band))
+            else:
+                heappop(rivals)
+        self._retire(queues)
         return taken
 
     async def withdraw(self, run_id: str) -> None:
-        place = self._places.pop(run_id, None)
-        if place is not None:
-            queue, number, site_id = place
-            tenants = self._queues[queue][number].tenants
-            del tenants[site_id][run_id]
-            if not tenants[site_id]:
-                del tenants[site_id]
-            self._forget_empty([queue])
+        if run_id in self._places:
+            self._remove(run_id)
 
     async def depth(self) -> dict[QueueKey, int]:
         return {
             queue: sum(len(runs) for band in bands for runs in band.tenants.values())
             for queue, bands in self._queues.items()
+            if queue not in self._drained
         }
 
     def listen(self) -> MemoryReadySignal:
         signal = MemoryReadySignal(self._signals)
         self._signals.add(signal)
         return signal
+
+    def _rivals(self, queues: list[QueueKey], site_id: str | None) -> list[tuple[float, int, _Band]]:
+        """A heap of the bands that have something for this holder, the higher one first where two are level."""
+        found: list[tuple[int, _Band]] = []
+        for queue in queues:
+            bands = self._queues.get(queue)
+            if bands is not None:
+                found += [(-number, band) for number, band in enumerate(bands) if _has(band, site_id)]
+        floor = max((band.passed for _, band in found), default=0.0) - LAG
+        for _, band in found:
+            band.passed = max(band.passed, floor)
+        found.sort(key=lambda rival: rival[0])
+        rivals = [(band.passed, order, band) for order, (_, band) in enumerate(found)]
+        heapify(rivals)
+        return rivals
+
+    def _put(self, ref: QueuedRef, place: Place) -> None:
+        queue, number, site_id = place
+        bands = self._queues.get(queue)
+        if bands is None:
+            bands = self._queues[queue] = tuple(map(_Band, STRIDES))
+        self._drained.pop(queue, None)
+        band = bands[number]
+        if not band.tenants:
+            band.passed = max(band.passed, self._served)
+        band.tenants.setdefault(site_id, OrderedDict())[ref.run_id] = ref
+        self._places[ref.run_id] = place
 
     def _pop(self, band: _Band, site_id: str | None) -> QueuedRef:
         tenant = next(iter(band.tenants)) if site_id is None else site_id
@@ -103,15 +130,25 @@ class MemoryReadyQueue:
         band.passed += band.stride
         return ref
 
-    def _forget_empty(self, queues: Sequence[QueueKey]) -> None:
+    def _remove(self, run_id: str) -> None:
+        queue, number, site_id = self._places.pop(run_id)
+        tenants = self._queues[queue][number].tenants
+        del tenants[site_id][run_id]
+        if not tenants[site_id]:
+            del tenants[site_id]
+        self._retire([queue])
+
+    def _retire(self, queues: Iterable[QueueKey]) -> None:
+        """Forget empty queues, but not before what their bands had ahead of others has been made good."""
         for queue in queues:
             bands = self._queues.get(queue)
-            if (
-                bands is not None
-                and not any(band.tenants for band in bands)
-                and all(band.passed <= self._served for band in bands)
-            ):
-                del self._queues[queue]
+            if bands is not None and not any(band.tenants for band in bands):
+                self._drained[queue] = None
+        while self._drained:
+            queue = next(iter(self._drained))
+            if any(band.passed > self._served for band in self._queues[queue]):
+                break
+            del self._queues[queue], self._drained[queue]
 
 
 class MemoryReadySignal:

@@ -23,7 +23,8 @@ COMMIT is a rollback: the log's end was not moved. Crash points:
     before COMMIT returns   nobody was told; after a restart the batch is there wholly or not at all
     after COMMIT            the batch is there; callers who were not told ask again with the same ids or keys
 A full disk fails the batch at once and leaves the connection usable: the next batch tries again, so the
-store mends itself when space returns, and readers never notice (F17). A failed write or sync of any other
+store mends itself when space returns, and readers never notice (F17); a checkpoint is tried as well, because a
+log that starts over may need no more space at all. A failed write or sync of any other
 kind ends writing for good (F19).
 
 Checkpoints are made here, between batches and after the answers went out, never inside a commit: the
@@ -71,6 +72,7 @@ class Writer:
             f"{name} writer", opened=self._open, work=self._work, rested=self._checkpoint, closed=self._close
         )
         self._pages = 0
+        self._is_failing = False
         self.commit_count = 0
         self.broken: StoreError | None = None
 
@@ -120,6 +122,10 @@ class Writer:
             self._attempt(connection, batch)
         except Exception as error:
             self._repair(connection, batch, error)
+        else:
+            if self._is_failing:
+                self._is_failing = False
+                _log.warning("%s: commits succeed again", self._path.name)
 
     def _repair(self, connection: apsw.Connection, batch: list[Call], error: Exception) -> None:
         """The quick way failed: find the guilty call, or fail them all where the store itself has failed."""
@@ -139,8 +145,11 @@ class Writer:
             self.broken = StoreError("the database cannot be written safely any more", code="STORE_BROKEN")
             self.broken.__cause__ = error
             _log.critical("%s: writing has ended for good: %s", self._path.name, error)
-        else:
-            _log.error("%s: a batch of %d failed: %s", self._path.name, len(batch), error)
+        elif not self._is_failing:
+            self._is_failing = True
+            _log.error("%s: commits fail: %s", self._path.name, error)
+        # a log that can start over needs no more room on a full disk
+        self._pages = CHECKPOINT_PAGES
         _fail(batch, error, system_errno)
 
     def _attempt(self, connection: apsw.Connection, batch: list[Call], *, careful: bool = False) -> None:
