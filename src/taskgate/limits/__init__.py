@@ -1,0 +1,1 @@
+"""Limits: how much of something is allowed, decided without I/O."""
