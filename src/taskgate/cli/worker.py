@@ -62,12 +62,9 @@ def worker(*, log_level: Any, log_format: Any, **options: Any) -> int:
 
     The first Ctrl-C lets running work finish, the second leaves at once; the gateway gives its work to others.
     """
-    settings = worker_settings(**options)
-    from taskgate.telemetry.logs import setup_logs
-    from taskgate.telemetry.settings import LogSettings
+    settings = worker_settings(log_level=log_level, log_format=log_format, **options)
     from taskgate.worker import run_worker
 
-    setup_logs(LogSettings(level=log_level, format=log_format))
     code: int = run_worker(settings)
     return code
 

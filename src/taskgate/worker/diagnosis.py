@@ -28,10 +28,10 @@ LOAD_S = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One answer. `ok` False: a worker would not work; `detail` says what is there, or what to do."""
+    """One answer. `is_good` False: a worker would not work; `detail` says what is there, or what to do."""
 
     name: str
-    ok: bool
+    is_good: bool
     detail: str
 
 
@@ -44,7 +44,7 @@ async def examine(settings: WorkerSettings) -> list[Finding]:
     """The same, inside a running event loop."""
     reach = await _find("gateway", _reach, settings)
     findings = [reach]
-    if reach.ok:
+    if reach.is_good:
         findings.append(await _find("credential", _credential, settings))
     findings.append(await _find("tasks", _tasks, settings))
     findings.append(await _find("state folder", _state, settings))
@@ -54,11 +54,11 @@ async def examine(settings: WorkerSettings) -> list[Finding]:
 
 async def _find(name: str, ask: Callable[[WorkerSettings], Awaitable[str]], settings: WorkerSettings) -> Finding:
     try:
-        return Finding(name=name, ok=True, detail=await ask(settings))
+        return Finding(name=name, is_good=True, detail=await ask(settings))
     except TaskgateError as error:
-        return Finding(name=name, ok=False, detail=error.detail or error.code)
+        return Finding(name=name, is_good=False, detail=error.detail or error.code)
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
-        return Finding(name=name, ok=False, detail=str(error) or type(error).__name__)
+        return Finding(name=name, is_good=False, detail=str(error) or type(error).__name__)
 
 
 async def _reach(settings: WorkerSettings) -> str:
@@ -142,7 +142,5 @@ def _transport(settings: WorkerSettings) -> Transport:
     from taskgate.worker.grpc import GrpcTransport
     from taskgate.worker.websocket import WebSocketTransport
 
-    worker_id = settings.name or f"doctor-{os.getpid()}"
-    return (
-        GrpcTransport(settings, worker_id) if settings.transport == "grpc" else WebSocketTransport(settings, worker_id)
-    )
+    kind = GrpcTransport if settings.transport == "grpc" else WebSocketTransport
+    return kind(settings, settings.name or f"doctor-{os.getpid()}")

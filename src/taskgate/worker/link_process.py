@@ -175,7 +175,7 @@ def main() -> int:
         return 0
     hide_memory()
     adopt_orphans()
-    log_to_stderr()
+    log_to_stderr(settings)
     kind = GrpcTransport if settings.transport == "grpc" else WebSocketTransport
 
     async def work() -> int:

@@ -1,6 +1,7 @@
-"""The worker's own log: lines on stderr that no task and no gateway can forge.
+"""The worker's own log: standard error, text for people or one JSON object a line for collectors.
 
-What others said may stand in a message; line breaks and control characters in it are shown as escapes.
+What others said may stand in a message, so no message can forge a line (S29): line breaks, control and direction
+characters are shown as escapes. The text of an API key that slips in is starred out (INV-A6).
 """
 
 from __future__ import annotations
@@ -8,24 +9,47 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from datetime import UTC, datetime
 
+import msgspec
+
+from taskgate.secret import STARS
+from taskgate.worker.settings import WorkerSettings
+
+LONGEST = 8192
+_KEY = re.compile(r"tg_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{20,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-LONGEST = 4096
 
 
 class OneLine(logging.Formatter):
-    """One record, one line; a traceback of our own follows on lines of its own."""
+    """One record, one line, in either form; as text a traceback of our own follows on lines of its own."""
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+    def __init__(self, *, is_json: bool) -> None:
+        super().__init__()
+        self._is_json = is_json
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        record.message = _CONTROL.sub(lambda found: repr(found[0])[1:-1], record.message)[:LONGEST]
-        return super().formatMessage(record)
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        level, message = record.levelname.lower(), cleaned(record.getMessage())
+        trace = _KEY.sub(STARS, self.formatException(record.exc_info)) if record.exc_info else ""
+        if not self._is_json:
+            line = f"{at.strftime('%H:%M:%S.%f')[:-3]} {level:<7} {record.name}: {message}"
+            return f"{line}\n{trace}" if trace else line
+        fields = {"at": at.isoformat(timespec="milliseconds"), "level": level, "logger": record.name}
+        fields["message"] = message
+        return msgspec.json.encode(fields | ({"error": trace} if trace else {})).decode()
 
 
-def log_to_stderr() -> None:
-    """Write everything from INFO upwards to stderr."""
+def cleaned(text: str) -> str:
+    """The text as one line without a key."""
+    text = _KEY.sub(STARS, text[: 2 * LONGEST])
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)[:LONGEST]
+
+
+def log_to_stderr(settings: WorkerSettings) -> None:
+    """Write everything from the chosen level upwards to stderr."""
     stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(OneLine())
-    logging.basicConfig(level=logging.INFO, handlers=[stream], force=True)
+    stream.setFormatter(OneLine(is_json=settings.log_format == "json"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[stream], force=True)
+    for noisy in ("asyncio", "grpc"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

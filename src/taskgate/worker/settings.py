@@ -57,6 +57,8 @@ class WorkerSettings:
     timeout_s: limit of one try when neither the task nor the gateway names one. Default none: no limit.
     cancel_grace_s: how long a cancelled run may tidy up before it is sent SIGTERM. Default 3.
     term_grace_s: how long a run may live after SIGTERM before it is killed. Default 3.
+    log_level: debug, info, warning or error: what the worker writes to stderr about itself. Default info.
+    log_format: text or json. Default text.
     drain_s: how long running work may take after the worker was asked to stop. Default none: as long as it takes.
     """
 
@@ -82,6 +84,8 @@ class WorkerSettings:
     timeout_s: Seconds | None = None
     cancel_grace_s: Seconds = 3.0
     term_grace_s: Seconds = 3.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     drain_s: Seconds | None = None
 
     @property

@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 def run_worker(settings: WorkerSettings) -> int:
     """Be a worker until asked to stop: 0 when that is what happened, 1 when it cannot work. Main thread only."""
-    log_to_stderr()
+    log_to_stderr(settings)
     try:
         identity(settings)
         home = take_home(settings)
