@@ -9,13 +9,13 @@ Unknown fields are ignored (a newer peer may send more); an unknown `type` is a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
 PROTOCOL_VERSION = 1
 EMPTY = msgspec.Raw(b"null")
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # what every peer and every store can hold
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # what every peer and every store can hold
 
 # msgspec reads `Raw | None` as `None` alone: a field that may be absent is declared as Raw, with the default None
 if TYPE_CHECKING:

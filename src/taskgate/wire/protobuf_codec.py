@@ -150,7 +150,7 @@ def to_proto(message: msgspec.Struct) -> Any:
     values = {}
     for name, _, rule in plan.fields:
         value = getattr(message, name)
-        if value or (rule.optional and value is not None):
+        if value or (value is not None and rule is not _PLAIN):
             values[name] = value if rule.write is None else rule.write(value)
     try:
         return plan.twin(**values)
