@@ -101,7 +101,7 @@ def _tour(household: Household, console: Console, url: str) -> int:
                 step(stage)
             except (StepFailed, TaskgateError) as error:
                 failed += 1
-                console.print(f"   [red]✗ {escape(str(error))}[/]")
+                console.print(f"   [red]✗ {escape(str(error))}[/]", soft_wrap=True)
                 continue
             console.print(f"   [dim]✓ {1000 * (time.monotonic() - began):.0f} ms[/]")
     console.print(f"\n{len(STEPS) - failed} of {len(STEPS)} steps answered as they should")

@@ -33,7 +33,7 @@ class Stage:
 
     def call(self, text: str) -> None:
         """Show what is called."""
-        self.console.print(f"   [cyan]→[/] {escape(text)}", highlight=False)
+        self.console.print(f"   [cyan]→[/] {escape(text)}", highlight=False, soft_wrap=True)
 
     def answer(self, value: Any) -> None:
         """Show what came back, cut to one line."""

@@ -150,15 +150,15 @@ def dead_letter(stage: Stage) -> None:
         expect(run.id in dead, "it is not among the dead letters")
         path.write_text("here I am\n", encoding="utf-8")
         stage.call("put the file there, retry the dead letter")
-        again = run.retry()
-        stage.answer(f"new run {again.id}, retry_of {again.state.retry_of}: {again.output(timeout_s=30)}")
+        again = run.retry().wait(30)
+        stage.answer(f"new run {again.id}, retry_of {again.state.retry_of}: {again.output()}")
         expect(again.state.retry_of == run.id, "the new run does not name the old one")
 
 
 def two_readers(stage: Stage) -> None:
     """Everybody reads the same journal."""
     stage.call("two clients follow one run's journal at the same time")
-    run = stage.client.submit("demo.count", {"to": 10, "pause_s": 0.05})
+    run = stage.client.submit("demo.count", {"to": 8, "pause_s": 0.15})
     heard: dict[str, list[int]] = {"first": [], "second": []}
 
     def listen(name: str) -> None:
@@ -172,7 +172,7 @@ def two_readers(stage: Stage) -> None:
         thread.join(60)
     stage.answer(f"both heard entries 1 to {len(heard['first'])}, without gap or repeat")
     whole = list(range(1, len(heard["first"]) + 1))
-    expect(len(whole) > 10 and heard["first"] == heard["second"] == whole, f"they heard {heard}")
+    expect(len(whole) > 8 and heard["first"] == heard["second"] == whole, f"they heard {heard}")
 
 
 STEPS: list[Step] = [
