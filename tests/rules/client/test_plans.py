@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from taskgate.client import plans
 from taskgate.client.requests import quoted, segment
+from taskgate.client.steps import Emit, Send
 from taskgate.errors import InvalidInput, NotNow, RemoteLinkError
 from tests.rules.client.driving import StillClock, answer, patience, play, run
 
@@ -47,6 +48,24 @@ def test_a_wait_ends_in_time() -> None:
     assert [b'"timeout_s":%s' % text in request.body for request, text in zip(
         played.requests, [b"25.0", b"25.0", b"10.0", b"0.0"], strict=True
     )] == [True] * 4  # fmt: skip
+
+
+def test_of_many_runs_each_is_watched_in_turn() -> None:
+    """Only the very last of 2,500 ends: windows of 1,000 move on until it is in one."""
+    clock = StillClock()
+    names = [f"run-{number}" for number in range(2500)]
+
+    plan = plans.as_completed(names, None, patience=patience(clock))
+    step, asked_count = next(plan), 0
+    while not isinstance(step, Emit):
+        assert isinstance(step, Send)
+        asked_count += 1
+        ended = [run(names[-1], "succeeded")] if names[-1].encode() in step.request.body else []
+        step = plan.send(answer({"runs": [run("a-stranger", "succeeded"), *ended]}))
+    plan.close()
+    plan.close()
+    assert step.item.id == names[-1]
+    assert asked_count == 3
 
 
 def test_verdicts_must_match_the_items() -> None:
