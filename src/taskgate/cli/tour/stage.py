@@ -39,9 +39,8 @@ class Stage:
         """Show what came back, cut to one line."""
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         text = " ".join(text.split())
-        self.console.print(
-            f"   [green]←[/] {escape(text if len(text) <= WIDE else text[: WIDE - 1] + '…')}", highlight=False
-        )
+        line = text if len(text) <= WIDE else text[: WIDE - 1] + "…"
+        self.console.print(f"   [green]←[/] {escape(line)}", highlight=False, soft_wrap=True)
 
     def await_workers(self, count: int, *, within_s: float = 20.0) -> None:
         """Return once that many workers are online."""
