@@ -134,7 +134,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     welcome_s: float = 10.0  # worker: the answer to hello must be there by then
     start_s: float = 1.0  # worker: an offer not begun by then goes back as `busy`
     offer_margin_s: float = 1.0  # worker: an offer is given up this long before its lease ends, counted from receipt
-    fence_margin_s: float = 5.0  # worker: a lease is given up this long before it can pass to another
+    fence_margin_s: float = 5.0  # worker: a lease is given up this long, at most a quarter of it, before it passes on
     confirm_s: float = 1.0  # worker: a run that lives this long after accept asks for its renewal
     log_window_bytes: int = 4 << 20  # worker: log text that is not durable yet
     unsettled_count: int = 1000  # worker: results under way before it asks for no more offers

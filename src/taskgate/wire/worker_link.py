@@ -186,9 +186,10 @@ class WorkerLink:
     def _beat_answered(self, message: m.HeartbeatAck, now: float) -> Events:
         sent_at = self._beats.answered(message.nonce, now)
         if sent_at is not None:
+            margin_s = min(self._limits.fence_margin_s, self.welcome.lease_s / 4)
             for receipt in message.renewed:
                 left_s = self.welcome.lease_s if receipt.left_s is None else receipt.left_s
-                self._runs.renewed(receipt, sent_at + left_s - self._limits.fence_margin_s)
+                self._runs.renewed(receipt, sent_at + left_s - margin_s)
         return [event for r in message.stop for event in self._stop((r.run_id, r.attempt), "lost")]
 
     def _logged(self, message: m.LogAck, now: float) -> Events:
