@@ -110,7 +110,9 @@ class HttpDoor:
             raise WrongMethod("this method is not served", extra={"allow": ", ".join(sorted(METHODS))})
         refuse_doubtful(scope.get("raw_path") or b"", call.path)
         call.refuse_twins()
-        if b"host" not in call.headers and scope.get("http_version") == "1.1":
+        if scope["http_version"] not in ("1.1", "1.0", "2"):
+            raise Malformed("this version of HTTP is not spoken here")
+        if b"host" not in call.headers and scope["http_version"] == "1.1":
             raise Malformed("the header Host is missing")
         if self._cors.is_on and await self._cors.answered(call):
             return

@@ -60,9 +60,9 @@ class DocumentEndpoint:
 
     def __init__(self, doors: Doors, admin: FastAPI) -> None:
         self._doors = doors
-        told = get_openapi(title="", version="", routes=admin.routes)
-        self._own = {**raw_operations(), **_operations_of(told)}
-        self._schemas = {**_parameter_schemas(told), **components()}
+        self._admin = admin
+        self._own: Operations = {}
+        self._schemas: dict[str, Any] = {}
 
     async def read(self, call: Call, _: str) -> None:
         """The document as this caller may see it."""
@@ -70,9 +70,17 @@ class DocumentEndpoint:
         version = asking.query_of(call, "version").get("version", "3.1")
         if version not in VERSIONS:
             raise InvalidInput("version is 3.1 or 3.2", extra={"parameter": "version"})
+        if not self._own:
+            self._describe()
         tasks = self._doors.definitions.visible(principal.site_id) if principal.may("submit") else []
         document = merged(self._own, self._schemas, principal=principal, tasks=tasks, version=version)
         await call.answer(200, msgspec.json.encode(document))
+
+    def _describe(self) -> None:
+        """What never changes, put together when it is first asked for."""
+        told = get_openapi(title="", version="", routes=self._admin.routes)
+        self._schemas = {**_parameter_schemas(told), **components()}
+        self._own = {**raw_operations(), **_operations_of(told)}
 
 
 def merged(
