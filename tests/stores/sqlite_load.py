@@ -80,6 +80,7 @@ async def main(folder: Path, path: Path, failpoint: str) -> None:
     earlier = unanswered(path)
     store = SqliteStore(folder, clock=SystemClock(), probe=probe_of(failpoint))
     await store.start()
+    print("ready", flush=True)
     record = Record(path)
     run_ids = itertools.chain(earlier, iter(new_id, ""))
     await asyncio.gather(*(live(store, record, run_ids) for _ in range(CLIENTS)))

@@ -20,9 +20,8 @@ KILLS = tuple((point, 3 + 7 * turn) for turn in range(5) for point in ("before_c
 
 async def killed(folder: Path, record: Path, failpoint: str) -> int:
     """Run the load until its failpoint kills it; returns how the process ended."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.stores.sqlite_load", str(folder), str(record), failpoint
-    )
+    load = (sys.executable, "-m", "tests.stores.sqlite_load", str(folder), str(record), failpoint)
+    child = await asyncio.create_subprocess_exec(*load, stdout=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(60):
             return await child.wait()

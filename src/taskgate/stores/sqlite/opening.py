@@ -44,8 +44,9 @@ class FileLock:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Take the lock, or raise StoreError naming the process that has it."""
+        """Make the folder and take the lock, or raise StoreError naming the process that has it."""
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"{self._path} cannot be opened: {error.strerror}", code="STORE_UNREACHABLE") from error
@@ -76,6 +77,7 @@ def open_writer(path: Path) -> apsw.Connection:
     """The only connection that may write this file. The caller has its `FileLock`."""
     check_library(apsw.sqlite_lib_version())
     try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its log and index get the same mode
         connection = apsw.Connection(str(path), statementcachesize=STATEMENTS)
         connection.set_busy_timeout(BUSY_MS)
         connection.pragma("page_size", PAGE_BYTES)  # of a new file; an old one keeps its own
@@ -87,6 +89,8 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.wal_autocheckpoint(0)
         for setting, value in SETTINGS:
             connection.pragma(setting, value)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}", code="STORE_UNREACHABLE") from error
     except apsw.Error as error:
         raise translated(error) from error
     return connection

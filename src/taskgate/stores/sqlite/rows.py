@@ -241,13 +241,14 @@ def row_to_apply(move: Move, now: float) -> tuple[Any, ...]:
         move.result_digest,
         *_end(move.end),
         now if move.expired_only else None,
+        move.from_position,
     )
 
 
 def row_to_close(move: Move, now: float) -> tuple[Any, ...]:
     """Parameters of `close_attempts`."""
     expired_at = now if move.expired_only else None
-    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end), expired_at)
+    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end), expired_at, move.from_position)
 
 
 def _end(end: AttemptEnd | None) -> tuple[Any, ...]:

@@ -52,12 +52,13 @@ class Bulk:
         missing = (None,) * (self.width * (size - count))
         return connection.execute(self._texts[size], (*chain.from_iterable(rows), *missing, *constants))
 
+    def text_for(self, size: int) -> str:
+        """The statement for 1, 2, 4, … rows."""
+        return self._texts[size]
+
 
 def slices(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in pieces that one bulk statement takes."""
-    if len(rows) <= ROWS:
-        yield rows
-        return
     for start in range(0, len(rows), ROWS):
         yield rows[start : start + ROWS]
 

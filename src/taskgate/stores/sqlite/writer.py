@@ -94,7 +94,7 @@ class Writer:
     # ---------------------------------------------------------------- in the thread
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.broken = None
         self._file_lock.take()
         try:
             self._connection = open_writer(self._path)
