@@ -21,6 +21,7 @@ from typing import Any
 import aiohttp
 
 START_S = 20.0
+ROOT = Path(__file__).parents[2]
 
 
 def free_port() -> int:
@@ -69,12 +70,13 @@ class GatewayProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "taskgate.testing.gateway", *arguments],
+                [sys.executable, "-m", "tests.system.gateway_main", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self._settings},
                 start_new_session=True,
+                cwd=ROOT,
             )
         while time.monotonic() - began < START_S:
             if (self.folder / "gateway.json").exists():
@@ -123,7 +125,7 @@ class WorkerProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                cwd=Path(__file__).parents[2],
+                cwd=ROOT,
             )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
 def new_worker(gateway: GatewayProcess) -> Iterator[NewWorker]:
     made: list[WorkerProcess] = []
 
-    def start(name: str, **options: str) -> WorkerProcess:
+    def start(name: str, **options: Any) -> WorkerProcess:
         worker = WorkerProcess(gateway, name, tasks=TASKS, **options)
         made.append(worker)
         return worker

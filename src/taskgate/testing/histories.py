@@ -201,6 +201,8 @@ class History:
         if found is not None and rng.random() < 0.1:
             wrong: list[dict[str, Any]] = [
                 {"attempt": found.attempt + 1},
+                {"from_position": found.chain_position + 1},
+                {"from_position": None},
                 {"token": "guess"},
                 {"token": None},
                 {"from_statuses": frozenset({Status.QUEUED, Status.SCHEDULED})},

@@ -53,6 +53,7 @@ def move(run: Run, status: Status, **changes: Any) -> Move:
         run_id=run.id,
         from_statuses=frozenset({run.status}),
         attempt=run.attempt,
+        from_position=run.chain_position,
         token=run.lease.token if run.lease is not None else None,
         status=status,
         chain_position=run.chain_position,

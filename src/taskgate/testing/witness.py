@@ -32,6 +32,7 @@ class LedgerWitness:
         self._ledger = ledger
         self._book = book
         self.seen: dict[str, Run] = {}
+        self.is_violated = False
 
     async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]:
         added = await self._ledger.add(runs, grants)
@@ -80,9 +81,11 @@ class LedgerWitness:
                 if earlier is not None:
                     raise Violation(f"{run_id} was accepted and is gone (INV-T1)")
                 continue
+            self.is_violated = True
             if earlier is not None:
                 _compare(earlier, run)
             _inspect(run)
+            self.is_violated = False
             self.seen[run_id] = run
 
 

@@ -4,17 +4,22 @@ import pytest
 
 for _name in (
     "adding",
+    "appending",
     "applying",
     "book",
     "catalogue",
     "claiming",
+    "journal",
     "keeping",
     "keys",
     "leadership",
     "ledger",
     "life",
+    "ready",
     "renewing",
     "roster",
+    "signals",
+    "tailing",
     "timers",
 ):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")

@@ -145,6 +145,7 @@ class ApplyContract:
         [
             {"attempt": 2},
             {"attempt": 0},
+            {"from_position": 1},
             {"token": "guess"},
             {"token": ""},
             {"from_statuses": frozenset({Status.QUEUED, Status.SCHEDULED})},
@@ -166,6 +167,12 @@ class ApplyContract:
     async def test_a_token_never_fits_a_run_without_a_lease(self, stage: RunStage) -> None:
         run = await stage.added()
         assert await stage.ledger.apply([move(run, Status.CANCELLED, token="any")]) == [STALE]
+
+    async def test_a_move_may_leave_the_chain_out_of_its_guard(self, stage: RunStage) -> None:
+        run = await stage.added()
+        await stage.ledger.apply([move(run, Status.QUEUED, chain_position=1)])
+        late = cancellation(run, stage.clock.now())
+        assert await stage.ledger.apply([late, replace(late, from_position=None)]) == [STALE, APPLIED]
 
     async def test_any_of_the_named_states_fits(self, stage: RunStage) -> None:
         runs = [await stage.added(), await stage.offered()]

@@ -1,4 +1,4 @@
-"""`python -m taskgate.testing.gateway`: `taskgate serve` with failpoints. For tests alone.
+"""`python -m tests.system.gateway_main`: `taskgate serve` with failpoints. For tests alone.
 
 Settings come from the environment and the flags, as for the real command; `--failpoint` arms one.
 """
