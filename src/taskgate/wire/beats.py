@@ -1,7 +1,7 @@
 """The worker's heartbeats: when the next is due, and what an answer proves.
 
-A nonce belongs to one connection; the answer to it proves that both directions of that very stream live,
-and dates everything in it from the moment the question was sent.
+A nonce is never used twice and belongs to one connection; the answer to it proves that both directions of
+that very stream live, and dates everything in it from the moment the question was sent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ class Beats:
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._connection = 0
         self._count = 0
         self._interval_s = inf
         self._sent: dict[str, float] = {}
@@ -27,7 +26,6 @@ class Beats:
 
     def connect(self, now: float) -> None:
         """A new stream: nothing is proved on it yet, and no old nonce counts."""
-        self._connection += 1
         self._sent.clear()
         self.due_at = inf
         self.proved_at = now
@@ -41,7 +39,7 @@ class Beats:
     def next(self, now: float) -> str:
         """The nonce of a beat that is sent now."""
         self._count += 1
-        nonce = f"{self._connection}.{self._count}"
+        nonce = str(self._count)
         self._sent[nonce] = now
         while len(self._sent) > KEPT:
             del self._sent[next(iter(self._sent))]

@@ -15,7 +15,7 @@ M = TypeVar("M")
 MAX_MESSAGES = 2000
 
 
-def split(messages: Sequence[M], encode: Callable[[Sequence[M]], bytes], max_bytes: int) -> list[bytes]:
+def split(messages: Sequence[M], encode: Callable[[Sequence[M]], bytes], *, max_bytes: int) -> list[bytes]:
     """The messages as frames within the limits, in order. LocalLinkError FRAME_TOO_LARGE when one alone is over."""
     if not messages:
         return []
@@ -26,7 +26,7 @@ def split(messages: Sequence[M], encode: Callable[[Sequence[M]], bytes], max_byt
         if len(messages) == 1:
             raise LocalLinkError(f"a message of {len(frame)} bytes, {max_bytes} are allowed", code="FRAME_TOO_LARGE")
     half = len(messages) // 2
-    return split(messages[:half], encode, max_bytes) + split(messages[half:], encode, max_bytes)
+    return split(messages[:half], encode, max_bytes=max_bytes) + split(messages[half:], encode, max_bytes=max_bytes)
 
 
 def too_many(count: int) -> RemoteLinkError:

@@ -61,8 +61,8 @@ def encode_frames(messages: Sequence[Message], *, max_bytes: int = 1 << 20, sing
     LocalLinkError with code FRAME_TOO_LARGE when one message alone is larger.
     """
     if single:
-        return [frame for message in messages for frame in split((message,), _encode_one, max_bytes)]
-    return split(messages, _encode, max_bytes)
+        return [frame for message in messages for frame in split((message,), _encode_one, max_bytes=max_bytes)]
+    return split(messages, _encode, max_bytes=max_bytes)
 
 
 def _encode_one(messages: Sequence[Message]) -> bytes:

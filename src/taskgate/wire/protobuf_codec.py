@@ -200,12 +200,12 @@ def decode_gateway_frame(frame: bytes) -> list[m.GatewayMessage]:
 
 def encode_worker_frames(messages: Sequence[m.WorkerMessage], *, max_bytes: int = 1 << 20) -> list[bytes]:
     """Everything that a worker says now, in frames of at most `max_bytes`."""
-    return split(messages, lambda some: _encode_frame(some, pb.WorkerFrame, pb.WorkerMessage), max_bytes)
+    return split(messages, lambda some: _encode_frame(some, pb.WorkerFrame, pb.WorkerMessage), max_bytes=max_bytes)
 
 
 def encode_gateway_frames(messages: Sequence[m.GatewayMessage], *, max_bytes: int = 1 << 20) -> list[bytes]:
     """Everything that a gateway says now, in frames of at most `max_bytes`."""
-    return split(messages, lambda some: _encode_frame(some, pb.GatewayFrame, pb.GatewayMessage), max_bytes)
+    return split(messages, lambda some: _encode_frame(some, pb.GatewayFrame, pb.GatewayMessage), max_bytes=max_bytes)
 
 
 def _decode_frame(frame: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The gateway's link alone: who may say what, simple clients, bounds, stale receipts (INV-F1, INV-A2)."""
+"""The gateway's link alone: who may begin, credit, liveness, bounds (INV-A2, S36)."""
 
 from __future__ import annotations
 
@@ -12,57 +12,7 @@ from taskgate.wire import gateway_events as e
 from taskgate.wire import messages as m
 from taskgate.wire.gateway_link import _SAY, _TAKE, GatewayLink
 from taskgate.wire.link import GATEWAY_SAYS, WORKER_SAYS, Limits, Phase
-
-HELLO = m.Hello(worker_id="w1", instance="i1", versions=[1], capabilities=["work"])
-SIMPLE = m.Hello(worker_id="w1", capabilities=["work"])
-R1 = m.Receipt(run_id="r1", attempt=1, lease_token="t-r1")
-
-
-def opened(
-    hello: m.Hello = HELLO, *, credit: int = 10, limits: Limits | None = None, lost: list[m.Receipt] | None = None
-) -> GatewayLink:
-    """A link whose worker was welcomed at 0."""
-    link = GatewayLink(0.0, "w1", limits=limits)
-    link.received(hello, 0.0)
-    link.send(m.Welcome(worker_id="w1", lost=lost or []), 0.0)
-    if hello.versions:
-        link.received(m.Ready(credit=credit), 0.0)
-    link.outgoing()
-    return link
-
-
-def task(run_id: str = "r1", attempt: int = 1) -> m.Task:
-    return m.Task(
-        run_id=run_id,
-        tracking_id=run_id,
-        attempt=attempt,
-        lease_token=f"t-{run_id}",
-        capability="work",
-        payload=msgspec.Raw(b"{}"),
-    )
-
-
-def accept(run_id: str = "r1", token: str = "") -> m.Accept:
-    return m.Accept(run_id=run_id, attempt=1, lease_token=token or f"t-{run_id}")
-
-
-def result(run_id: str = "r1", token: str = "") -> m.TaskResult:
-    return m.TaskResult(run_id=run_id, attempt=1, lease_token=token or f"t-{run_id}", result=msgspec.Raw(b"1"))
-
-
-def log(*seqs: int, token: str = "t-r1", text: str = "x") -> m.Log:
-    return m.Log(run_id="r1", attempt=1, lease_token=token, lines=[m.LogLine(seq=seq, text=text) for seq in seqs])
-
-
-def running() -> GatewayLink:
-    link = opened()
-    link.send(task(), 0.0)
-    link.received(accept(), 0.0)
-    link.outgoing()
-    return link
-
-
-# ---------------------------------------------------------------- the beginning
+from tests.rules.wire.gateway_side import HELLO, R1, SIMPLE, accept, log, opened, result, running, task
 
 
 def test_every_legal_message_has_its_rule() -> None:
@@ -147,9 +97,6 @@ def test_a_version_that_nobody_speaks_is_refused() -> None:
     assert refusal.value.code == "VERSION_UNSUPPORTED"
 
 
-# ---------------------------------------------------------------- credit and offers
-
-
 def test_room_is_credit_less_what_was_offered() -> None:
     link = opened(credit=2)
     assert link.room == 2
@@ -195,108 +142,6 @@ def test_a_worker_that_says_hello_draining_has_no_room() -> None:
     assert opened(m.Hello(worker_id="w1", versions=[1], draining=True)).room == 0
 
 
-# ---------------------------------------------------------------- a run
-
-
-def test_the_life_of_a_run() -> None:
-    link = opened()
-    assert link.send(task(), 0.0) == ()
-    assert link.held() == [R1]
-    assert link.received(accept(), 0.0) == [e.Accepted(accept())]
-    assert link.received(log(1, 2), 0.0) == [e.LogsReceived(log(1, 2))]
-    assert link.received(result(), 0.0) == [e.ResultReceived(result())]
-    assert link.held() == []
-    link.send(m.Ack(run_id="r1", attempt=1), 0.0)
-    assert [type(message) for message in link.outgoing()] == [m.Task, m.Ack]
-    assert link.outgoing() == []
-
-
-def test_a_refused_offer_is_held_no_more() -> None:
-    link = opened()
-    link.send(task(), 0.0)
-    refuse = m.Refuse(run_id="r1", attempt=1, lease_token="t-r1")
-    assert link.received(refuse, 0.0) == [e.Refused(refuse)]
-    assert link.held() == []
-    assert link.received(refuse, 0.0) == ()
-
-
-def test_what_does_not_fit_the_run_breaks_the_protocol() -> None:
-    link = opened()
-    link.send(task(), 0.0)
-    for message in (result(), log(1)):
-        with pytest.raises(RemoteLinkError):
-            link.received(message, 0.0)
-    link.received(accept(), 0.0)
-    with pytest.raises(RemoteLinkError):
-        link.received(accept(), 0.0)
-    with pytest.raises(RemoteLinkError):
-        link.received(m.Refuse(run_id="r1", attempt=1, lease_token="t-r1"), 0.0)
-
-
-@pytest.mark.parametrize("message", [accept(token="forged"), accept("r9"), log(1, token="forged")])
-def test_a_stale_or_foreign_receipt_is_told_to_stop_and_changes_nothing(message: m.WorkerMessage) -> None:
-    """INV-F1: also told only once, so that a stubborn worker costs nothing."""
-    link = running() if isinstance(message, m.Log) else opened()
-    if not isinstance(message, m.Log):
-        link.send(task(), 0.0)
-        link.outgoing()
-    held = link.held()
-    assert link.received(message, 0.0) == ()
-    assert link.received(message, 0.0) == ()
-    assert link.outgoing() == [m.Cancel(run_id=message.run_id, attempt=1, reason="lost")]  # type: ignore[union-attr]
-    assert link.held() == held
-
-
-def test_a_result_is_the_ledgers_to_judge_even_if_unknown_here() -> None:
-    link = opened()
-    assert link.received(result("r9"), 0.0) == [e.ResultReceived(result("r9"))]
-    with pytest.raises(RemoteLinkError):
-        link.received(m.TaskResult(run_id="r9"), 0.0)
-
-
-def test_a_result_said_again_is_handed_on_again() -> None:
-    """F20: whether it is a repeat is the ledger's to say."""
-    link = running()
-    for _ in range(2):
-        assert link.received(result(), 0.0) == [e.ResultReceived(result())]
-    link.send(m.Ack(run_id="r1", attempt=1), 0.0)
-    assert link.received(result(), 0.0) == [e.ResultReceived(result())]
-
-
-def test_runs_of_an_earlier_connection_go_on() -> None:
-    link = opened(m.Hello(worker_id="w1", versions=[1], held=[R1]))
-    assert link.received(log(4), 0.0) == [e.LogsReceived(log(4))]
-    assert link.received(result(), 0.0) == [e.ResultReceived(result())]
-
-
-def test_runs_that_the_welcome_calls_lost_do_not() -> None:
-    link = opened(m.Hello(worker_id="w1", versions=[1], held=[R1]), lost=[R1])
-    assert link.received(log(4), 0.0) == ()
-    assert link.outgoing() == [m.Cancel(run_id="r1", attempt=1, reason="lost")]
-
-
-@pytest.mark.parametrize("order", [m.Cancel(run_id="r1", attempt=1), m.HeartbeatAck(nonce="1", stop=[R1])])
-def test_a_run_that_is_being_stopped_writes_nothing_more(order: m.GatewayMessage) -> None:
-    link = running()
-    link.send(order, 0.0)
-    assert link.received(log(1), 0.0) == ()
-    assert link.held() == [R1]
-    stopped = m.Stopped(run_id="r1", attempt=1, lease_token="t-r1")
-    assert link.received(stopped, 0.0) == [e.StoppedReported(stopped)]
-    assert link.held() == []
-
-
-def test_an_accept_that_crosses_a_cancel_starts_nothing() -> None:
-    link = opened()
-    link.send(task(), 0.0)
-    link.send(m.Cancel(run_id="r1", attempt=1), 0.0)
-    assert link.received(accept(), 0.0) == ()
-    assert link.received(result(), 0.0) == [e.ResultReceived(result())]
-
-
-# ---------------------------------------------------------------- heartbeats and death
-
-
 def test_a_heartbeat_is_echoed_at_once_and_renews_what_it_names() -> None:
     link = running()
     beat = m.Heartbeat(nonce="1.7", held=[R1], load=m.Load(running=1))
@@ -333,9 +178,6 @@ def test_a_fresh_credential_is_handed_on() -> None:
     assert opened().received(m.Credential(token="new"), 1.0) == [e.CredentialOffered("new")]
 
 
-# ---------------------------------------------------------------- bounds
-
-
 @pytest.mark.parametrize(
     "bad",
     [
@@ -365,32 +207,3 @@ def test_a_hello_that_holds_too_much_is_refused() -> None:
 def test_good_progress_is_handed_on() -> None:
     progress = m.Progress(run_id="r1", attempt=1, lease_token="t-r1", seq=1, fraction=0.5)
     assert running().received(progress, 0.0) == [e.ProgressReceived(progress)]
-
-
-# ---------------------------------------------------------------- simple clients
-
-
-def test_a_simple_client_does_one_run_at_a_time() -> None:
-    link = GatewayLink(0.0, "w1")
-    assert link.received(SIMPLE, 0.0) == [e.Helloed(SIMPLE, True)]
-    assert link.received(m.Heartbeat(), 0.0) == ()
-    assert link.send(m.Welcome(worker_id="w1"), 0.0) == [e.CreditGrew(1)]
-    assert link.send(task(), 0.0) == [e.Accepted(accept())]
-    assert link.room == 0
-    assert link.received(m.Heartbeat(), 1.0) == [e.BeatReceived("", [R1], None)]
-    said = m.TaskResult(tracking_id="r1", result=msgspec.Raw(b"5"))
-    whole = m.TaskResult(run_id="r1", tracking_id="r1", attempt=1, lease_token="t-r1", result=msgspec.Raw(b"5"))
-    events = link.received(said, 2.0)
-    assert msgspec.json.encode(events[0].result) == msgspec.json.encode(whole)  # type: ignore[attr-defined]
-    assert events[1:] == [e.CreditGrew(1)]
-    assert link.send(task("r2"), 3.0) == [e.Accepted(accept("r2"))]
-
-
-def test_a_simple_client_answers_only_what_it_was_given() -> None:
-    link = opened(SIMPLE)
-    link.send(task(), 0.0)
-    link.outgoing()
-    assert link.received(m.TaskResult(tracking_id="r9"), 0.0) == ()
-    assert link.outgoing() == [m.Failure(code="STALE_ATTEMPT", detail="this run is not held here", run_id="r9")]
-    assert link.received(m.TaskResult(run_id="r1"), 0.0)
-    assert link.received(m.TaskResult(run_id="r1"), 0.0) == ()
