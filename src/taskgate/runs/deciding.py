@@ -90,13 +90,16 @@ class Decision:
 
     # ---------------------------------------------------------------- what happens to a holder
 
-    def _expired(self, _: LeaseExpired) -> Move:
+    def _expired(self, _: LeaseExpired) -> Move | Stale:
+        lease = self.run.lease
+        if lease is None or lease.expires_at > self.now:
+            return Stale("the lease has not passed")
         if not self.begun:
             move = self._unstarted(self._end(Outcome.NOT_STARTED, because="the offer was not accepted in time"))
         else:
             message = "the holder stopped renewing its lease"
             move = self._lost(RunError(code="HEARTBEAT_TIMEOUT", message=message, error_class="lost"))
-        return replace(move, expired_only=True)
+        return replace(move, lease_expires_at=lease.expires_at)
 
     def _holder_lost(self, event: HolderLost) -> Move:
         if not (event.begun or self.begun):
@@ -268,6 +271,7 @@ class Decision:
             run_id=run.id,
             from_statuses=frozenset({run.status}),
             attempt=run.attempt,
+            from_position=run.chain_position,
             token=run.lease.token if run.lease is not None else None,
             status=status,
             chain_position=run.chain_position if chain_position is None else chain_position,

@@ -20,10 +20,10 @@ Counting
     nothing. All three counts begin anew on the next target of the chain.
 
 Races and which side wins
-    The guard of a move names the status, the attempt and (for a holder's word) the token that the decision
+    The guard of a move names the status, the attempt, the place on the chain and the token that the decision
     saw. Whatever the ledger commits first makes every other decision stale: result against expiry, cancel
     against result, two results, a timer against a claim. A renewal that commits before the janitor's word
-    about that lease keeps the lease (`expired_only`). The same result again (same attempt, same digest) is
+    about that lease keeps it (`lease_expires_at`). The same result again (same attempt, same digest) is
     a repeat and is told so, whether the decision or the ledger notices. An accept that was not yet written
     is folded into the move that ends its attempt, so tries are right whichever of the two commits first.
 

@@ -82,18 +82,21 @@ class AttemptEnd:
 class Move:
     """A decided change of one run, applied only if the run still is where the decision saw it.
 
-    Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, when `token`
-    is given, the live lease has that token; an ended run fits no guard at all. A lease whose time has passed but
-    that nobody took yet still counts as live, but a move that is `expired_only` needs it to have passed at the
-    commit: a renewal that came in between wins. Every field is the new value, only `started_at` never changes once it is filled; `end`
-    closes the current attempt; the lease is dropped (a move never keeps one: staying under lease is `renew`).
+    Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, where they are given,
+    the chain position equals `from_position` and the live lease has that `token` and that `lease_expires_at` (so
+    that a renewal in between wins over an expiry). An ended run fits no guard at all. A lease whose time has passed
+    but that nobody took yet still counts as live.
+
+    Every other field is the new value, only `started_at` never changes once it is filled; `end` closes the current
+    attempt; the lease is dropped (a move never keeps one: staying under lease is `renew`).
     """
 
     run_id: str
     from_statuses: frozenset[Status]
     attempt: int
+    from_position: int | None = None
     token: str | None = None
-    expired_only: bool = False
+    lease_expires_at: float | None = None
     status: Status
     chain_position: int
     tries: int

@@ -207,7 +207,7 @@ class History:
                 {"token": None},
                 {"from_statuses": frozenset({Status.QUEUED, Status.SCHEDULED})},
                 {"result_digest": "other"},
-                {"expired_only": True},
+                {"lease_expires_at": self._clock.now() + 5.0},
                 {"status": Status.FAILED},
             ]
             found = replace(found, **rng.choice(wrong))

@@ -147,9 +147,12 @@ class MemoryRunLedger:
         """The guard of a move (INV-F1)."""
         if not run.is_open or run.status not in move.from_statuses or run.attempt != move.attempt:
             return False
+        if move.from_position not in (None, run.chain_position):
+            return False
         if move.token is not None and (run.lease is None or run.lease.token != move.token):
             return False
-        return not move.expired_only or (run.lease is not None and run.lease.expires_at <= self._runs.clock.now())
+        expires_at = run.lease.expires_at if run.lease is not None else None
+        return move.lease_expires_at in (None, expires_at)
 
 
 def timer_of(run: Run) -> float | None:

@@ -86,9 +86,8 @@ class SqliteRunLedger:
         """Each move by compare-and-set."""
         if not moves:
             return []
-        now = self._clock.now()
         pairs: Sequence[tuple[RowOf, RowOf | None]] = [
-            (row_to_apply(move, now), row_to_close(move, now) if _goes_on(move) else None) for move in moves
+            (row_to_apply(move), row_to_close(move) if _goes_on(move) else None) for move in moves
         ]
         return await self._writer.submit(self._apply, pairs)
 

@@ -212,6 +212,7 @@ _asked = attrgetter(
     "traceparent", "chain_position", "due_at", "start_by_at", "advance_at",
 )  # fmt: skip
 _guarded = attrgetter("run_id", "attempt")
+_pinned = attrgetter("lease_expires_at", "from_position")
 _moved = attrgetter("chain_position", "tries", "lost_count", "unstarted_count")
 _timed = attrgetter("due_at", "start_by_at", "advance_at", "started_at", "ended_at", "output")
 
@@ -227,7 +228,7 @@ def row_to_add(run: Run, grant: Grant | None, now: float) -> tuple[Any, ...]:
     return (*asked, RUNNING, run.attempt + 1, grant.token, expires_at, grant.holder, grant.target, now, content)
 
 
-def row_to_apply(move: Move, now: float) -> tuple[Any, ...]:
+def row_to_apply(move: Move) -> tuple[Any, ...]:
     """Parameters of `apply`."""
     return (
         *_guarded(move),
@@ -240,15 +241,13 @@ def row_to_apply(move: Move, now: float) -> tuple[Any, ...]:
         None if move.error is None else _text(move.error),
         move.result_digest,
         *_end(move.end),
-        now if move.expired_only else None,
-        move.from_position,
+        *_pinned(move),
     )
 
 
-def row_to_close(move: Move, now: float) -> tuple[Any, ...]:
+def row_to_close(move: Move) -> tuple[Any, ...]:
     """Parameters of `close_attempts`."""
-    expired_at = now if move.expired_only else None
-    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end), expired_at, move.from_position)
+    return (*_guarded(move), mask_of(move.from_statuses), move.token, *_end(move.end), *_pinned(move))
 
 
 def _end(end: AttemptEnd | None) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ WITH v(
     id, attempt, statuses, token,
     status, chain_position, tries, lost_count, unstarted_count, queue, due_at, start_by_at, advance_at,
     started_at, ended_at, output, error, result_digest,
-    outcome, attempt_ended_at, attempt_started_at, attempt_error, response, moved_on_because, expired_at, from_position
+    outcome, attempt_ended_at, attempt_started_at, attempt_error, response, moved_on_because, expires_at, from_position
 ) AS (VALUES …)
 UPDATE runs SET
     change = ?,
@@ -35,4 +35,4 @@ UPDATE runs SET
 FROM v
 WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.status < 3 AND (v.statuses >> runs.status) & 1
     AND (v.from_position IS NULL OR runs.chain_position = v.from_position)
-    AND (v.token IS NULL OR runs.token = v.token) AND (v.expired_at IS NULL OR runs.lease_expires_at <= v.expired_at)
+    AND (v.token IS NULL OR runs.token = v.token) AND (v.expires_at IS NULL OR runs.lease_expires_at = v.expires_at)

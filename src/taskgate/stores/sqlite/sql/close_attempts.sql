@@ -1,5 +1,5 @@
 -- The present attempts of runs that go on, as they ended; performed before `apply`, under the same guard.
-WITH v(id, attempt, statuses, token, outcome, ended_at, started_at, error, response, moved_on_because, expired_at,
+WITH v(id, attempt, statuses, token, outcome, ended_at, started_at, error, response, moved_on_because, expires_at,
     from_position)
 AS (VALUES …)
 INSERT INTO attempts (
@@ -13,4 +13,4 @@ SELECT
 FROM v CROSS JOIN runs ON runs.id = v.id
 WHERE runs.attempt = v.attempt AND runs.status < 3 AND (v.statuses >> runs.status) & 1 AND (v.token IS NULL OR runs.token = v.token)
     AND (v.from_position IS NULL OR runs.chain_position = v.from_position)
-    AND (v.expired_at IS NULL OR runs.lease_expires_at <= v.expired_at) AND runs.holder IS NOT NULL
+    AND (v.expires_at IS NULL OR runs.lease_expires_at = v.expires_at) AND runs.holder IS NOT NULL
