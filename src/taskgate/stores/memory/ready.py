@@ -20,6 +20,7 @@ from taskgate.runs.task import QueueKey
 
 STRIDES = (16.0, 4.0, 1.0)  # below zero, zero, above zero: weights 1, 4, 16
 LAG = 2 * max(STRIDES)  # bands that only ever contend with each other never drift this far apart
+MAX_DRAINED = 1000
 
 Place = tuple[QueueKey, int, str]
 
@@ -139,14 +140,15 @@ class MemoryReadyQueue:
         self._retire([queue])
 
     def _retire(self, queues: Iterable[QueueKey]) -> None:
-        """Forget empty queues, but not before what their bands had ahead of others has been made good."""
+        """Forget empty queues, but not before others had as much as their bands had; of `MAX_DRAINED` the oldest."""
         for queue in queues:
             bands = self._queues.get(queue)
             if bands is not None and not any(band.tenants for band in bands):
                 self._drained[queue] = None
         while self._drained:
             queue = next(iter(self._drained))
-            if any(band.passed > self._served for band in self._queues[queue]):
+            is_ahead = any(band.passed > self._served for band in self._queues[queue])
+            if is_ahead and self._places and len(self._drained) <= MAX_DRAINED:
                 break
             del self._queues[queue], self._drained[queue]
 
