@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import pytest
 
-from taskgate.runs.ports import Grant
-from taskgate.runs.run import Run, Status, Tenant
-from taskgate.runs.task import QueueKey
-from taskgate.stores.sqlite.changes import RunChanges
+from taskgate.runs.ports import AddVerdict, Applied, Renewed
+from taskgate.runs.run import Run
+from taskgate.stores.memory.book import MemoryRunBook
+from taskgate.stores.memory.ledger import MemoryRuns
+from taskgate.stores.sqlite.ledger import SqliteRunLedger
 from taskgate.stores.sqlite.migrating import migrate
 from taskgate.stores.sqlite.opening import open_writer
-from taskgate.stores.sqlite.rows import leased, row_to_add, row_to_apply, row_to_close
+from taskgate.stores.sqlite.reader import Reader
+from taskgate.stores.sqlite.rows import leased
 from taskgate.stores.sqlite.statements import MIGRATIONS, Bulk, rounds, slices, sql
-from taskgate.testing.stage import requeueing, success
+from taskgate.stores.sqlite.writer import Writer
+from taskgate.testing.clock import ManualClock
+from taskgate.testing.stage import RunStage, claim, grant, renewal, requeueing, success
 
 BULKS = ("runs_of_ids", "attempts_of_ids", "claim", "claimed", "renew", "renewed", "close_attempts", "apply")
 BULKS_WITH_MARK = ("not_added", "not_applied", "add_large")
@@ -33,73 +37,82 @@ def connection(tmp_path: Path) -> Iterator[apsw.Connection]:
     connection.close()
 
 
-def some_runs(count: int) -> list[Run]:
-    return [
-        Run(
-            id=f"run-{number:06}",
-            tenant=Tenant(site_id="site-a"),
-            task="text.echo",
-            definition="d",
-            queue=QueueKey("text.echo"),
-            input=b"{}",
-            status=Status.QUEUED,
-            created_at=1.0,
-            idempotency_key=f"key-{number}",
-        )
-        for number in range(count)
-    ]
+class Direct:
+    """In the writer's place: performs the calls of one turn of the loop as one batch, and counts its statements."""
 
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._calls: list[tuple[Any, Any, asyncio.Future[Any]]] = []
+        self.statement_count = 0
 
-def steps_of(connection: apsw.Connection, perform: Any, items: list[Any]) -> tuple[int, Any]:
-    """How many statements a perform takes, and what it returns."""
-    count = 0
+    def submit(self, perform: Any, item: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls.append((perform, item, future))
+        if len(self._calls) == 1:
+            asyncio.get_running_loop().call_soon(self._work)
+        return future
 
-    def trace(*_: object) -> bool:
-        nonlocal count
-        count += 1
+    def _work(self) -> None:
+        calls, self._calls = self._calls, []
+        self.statement_count = 0
+        self._connection.exec_trace = self._trace
+        outcomes = calls[0][0](self._connection, [item for _, item, _ in calls])
+        self._connection.exec_trace = None
+        for (_, _, future), outcome in zip(calls, outcomes, strict=True):
+            future.set_result(outcome)
+
+    def _trace(self, *_: object) -> bool:
+        self.statement_count += 1
         return True
 
-    connection.exec_trace = trace
-    try:
-        outcomes = perform(connection, items)
-    finally:
-        connection.exec_trace = None
-    return count, outcomes
+
+@pytest.fixture
+def direct(connection: apsw.Connection) -> Direct:
+    return Direct(connection)
 
 
-def test_a_batch_of_128_calls_is_one_statement(connection: apsw.Connection) -> None:
+@pytest.fixture
+def stage(direct: Direct) -> RunStage:
+    clock = ManualClock()
+    ledger = SqliteRunLedger(cast(Writer, direct), cast(Reader, direct), clock)
+    return RunStage(ledger=ledger, book=MemoryRunBook(MemoryRuns(clock)), clock=clock)
+
+
+async def each(calls: Iterable[Awaitable[list[Any]]]) -> list[Any]:
+    """One call per item, all at once; the only verdict of each."""
+    return [verdicts[0] for verdicts in await asyncio.gather(*calls)]
+
+
+async def test_a_batch_of_128_calls_is_one_statement(stage: RunStage, direct: Direct) -> None:
     """Beside a busy event loop every statement may wait 5 ms for the interpreter."""
-    changes = RunChanges()
-    runs = some_runs(128)
-    grants = [Grant(holder="w", token=run.id, duration_s=5.0) for run in runs]
-    rows: list[Any] = [([row_to_add(run, grant, 1.0)], []) for run, grant in zip(runs, grants, strict=True)]
-    assert steps_of(connection, changes.add, rows) == (1, [None] * 128)
-    running = [leased(run, grant, 1.0) for run, grant in zip(runs, grants, strict=True)]
-    renewals = [[(run.id, 1, run.id, 9.0, 2.0)] for run in running]
-    assert steps_of(connection, changes.renew, renewals)[0] == 1
-    ending = [[(row_to_apply(success(run, 3.0), 3.0), None)] for run in running[:64]]
-    going_on = [
-        [(row_to_apply(move, 3.0), row_to_close(move, 3.0))] for run in running[64:] for move in [requeueing(run, 3.0)]
-    ]
-    count, outcomes = steps_of(connection, changes.apply, ending + going_on)
-    assert (count, {verdict.value for item in outcomes for verdict in item}) == (2, {"applied"})
-    claims = [[(run.id, run.id, 9.0, "w", "workers", 4.0)] for run in running[64:]]
-    count, outcomes = steps_of(connection, changes.claim, claims)
-    assert (count, len([item for item in outcomes if item[0] is not None])) == (3, 64)  # claim, runs, attempts
+    ledger = stage.ledger
+    fresh = [stage.run() for _ in range(128)]
+    added = await each(ledger.add([run], {run.id: grant(token=run.id)}) for run in fresh)
+    assert direct.statement_count == 1
+    runs: list[Run] = [item.run for item in added]
+    assert await each(ledger.renew([renewal(run)]) for run in runs) == [Renewed.HELD] * 128
+    assert direct.statement_count == 1
+    assert await each(ledger.apply([success(run, 3.0)]) for run in runs[:64]) == [Applied.APPLIED] * 64
+    assert direct.statement_count == 1
+    assert await each(ledger.apply([requeueing(run, 3.0)]) for run in runs[64:]) == [Applied.APPLIED] * 64
+    assert direct.statement_count == 2  # attempts, runs
+    assert None not in await each(ledger.claim([claim(run)]) for run in runs[64:])
+    assert direct.statement_count == 3  # claim, runs, their earlier attempts
 
 
-def test_a_batch_with_strangers_takes_one_more(connection: apsw.Connection) -> None:
+async def test_a_batch_with_strangers_takes_one_more(stage: RunStage, direct: Direct) -> None:
     """Stale, repeated and unknown items do not fall back to one statement each: nobody can slow others down."""
-    changes = RunChanges()
-    runs = some_runs(100)
-    changes.add(connection, [([row_to_add(run, None, 1.0) for run in runs[:50]], [])])
-    count, outcomes = steps_of(connection, changes.add, [([row_to_add(run, None, 1.0) for run in runs], [])])
-    assert (count, len([run for run in outcomes[0] if run is not None])) == (3, 50)  # add, who was there, their runs
-    renewals = [(run.id, 1, "no such token", 9.0, 2.0) for run in runs]
-    assert steps_of(connection, changes.renew, [renewals])[0] == 2
-    strangers = [leased(run, Grant(holder="w", token="x", duration_s=5.0), 1.0) for run in runs]
-    stale = [(row_to_apply(success(run, 3.0), 3.0), None) for run in strangers]
-    assert steps_of(connection, changes.apply, [stale])[0] == 2
+    ledger = stage.ledger
+    fresh = [stage.run(idempotency_key=f"{number}") for number in range(100)]
+    await ledger.add(fresh[:50], {})
+    verdicts = [item.verdict for item in await each(ledger.add([run], {}) for run in fresh)]
+    assert verdicts == [AddVerdict.REPLAYED] * 50 + [AddVerdict.ADDED] * 50
+    assert direct.statement_count == 3  # add, who was there before, their runs
+    strangers = [leased(run, grant(), 1.0) for run in fresh]
+    assert await each(ledger.renew([renewal(run)]) for run in strangers) == [Renewed.LOST] * 100
+    assert direct.statement_count == 2
+    assert await each(ledger.apply([success(run, 3.0)]) for run in strangers) == [Applied.STALE] * 100
+    assert direct.statement_count == 2
 
 
 def plan_of(connection: apsw.Connection, text: str, parameters: Any) -> list[str]:
@@ -133,9 +146,9 @@ def test_pages_walk_along_an_index(connection: apsw.Connection, name: str) -> No
 def test_a_page_of_a_site_is_merged_from_walks_in_order(
     connection: apsw.Connection, status: int | None, is_dead: bool
 ) -> None:
-    wanted: dict[str, Any] = defaultdict(lambda: None, site_id="a", cursor="~", user_id="", task="", limit=50)
-    wanted |= {"dead": is_dead, "statuses": 127 if status is None else 1 << status}
-    steps = plan_of(connection, sql("find"), {**wanted, "label_name": None, "label_value": None})
+    wanted = {"site_id": "a", "cursor": "~", "user_id": "", "task": "", "label_name": None, "label_value": None}
+    bits = 127 if status is None else 1 << status
+    steps = plan_of(connection, sql("find"), {**wanted, "dead": is_dead, "statuses": bits, "limit": 50})
     assert_no_walk(steps)
     assert [step for step in steps if "TEMP B-TREE" in step] == []
     assert len([step for step in steps if "runs_of_site (site_id=? AND status=? AND id<?)" in step]) == 7
