@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
+
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
@@ -104,11 +106,13 @@ class Leasing:
         return True
 
     async def renew(self, receipts: Sequence[Receipt]) -> tuple[list[Receipt], list[Receipt]]:
-        """Renew what needs it; returns (renewed and committed, to be stopped).
+        """Renew what needs it; returns (held for `left_s` more, to be stopped).
 
-        Fresh leases are in neither, and so is everything while the store is away.
+        What is renewed is told after its commit; a fresh lease is told what it has left, without a write. While
+        the store is away a lease that needs renewing is in neither.
         """
         waits: list[tuple[Receipt, asyncio.Future[Renewed | None]]] = []
+        renewed: list[Receipt] = []
         stop: list[Receipt] = []
         below = self._settings.lease_s * self._settings.renew_below
         for receipt in receipts:
@@ -120,12 +124,20 @@ class Leasing:
                 held.waiters.append(future)
                 self._pending[held.run.id] = held
                 waits.append((receipt, future))
+            else:
+                renewed.append(self._told(receipt))
         if waits:
             self._flush.set()
             await asyncio.wait([future for _, future in waits])
-        renewed = [receipt for receipt, future in waits if future.result() is Renewed.HELD]
+        renewed += [self._told(receipt) for receipt, future in waits if future.result() is Renewed.HELD]
         stop += [receipt for receipt, future in waits if future.result() in (Renewed.LOST, Renewed.STOP)]
         return renewed, stop
+
+    def _told(self, receipt: Receipt) -> Receipt:
+        """The receipt with what its lease has left now; nothing when the run ended meanwhile."""
+        held = self._leases.find(receipt)
+        left_s = 0.0 if held is None else max(held.expires_at - self._clock.monotonic(), 0.0)
+        return msgspec.structs.replace(receipt, left_s=left_s)
 
     async def _flusher(self) -> None:
         while True:
