@@ -1,8 +1,9 @@
 """The object graph of one gateway, built from settings. Nothing else in taskgate builds it.
 
-`build` makes every part and wires them; `Gateway.start` opens the stores, loads the snapshots, makes the first
-keys and starts the background work; `Gateway.stop` ends it in reverse. Building does no I/O, so that
-`taskgate check` can build without starting.
+`build` makes every part and wires them; `Gateway.start` opens the stores, loads the snapshots and starts the
+background work; `Gateway.stop` ends it in reverse. Building does no I/O, so that `taskgate check` can build
+without starting. The graph is made in four steps, each standing on those before it: ground (stores, keys, who is
+connected), leases, moves (everything that changes a run), callers (what the doors offer).
 """
 
 from __future__ import annotations
@@ -38,12 +39,43 @@ from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores, open_stores
 
+Probe = Callable[[str], None]
+
 
 def no_probe(_: str) -> None:
     """The failpoints of a gateway in production: none."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on."""
+
+    settings: Settings
+    clock: Clock
+    bus: Bus
+    probe: Probe
+    stores: Stores
+    keys: Keys
+    fleet: Fleet
+    definitions: Definitions
+    declarations: Declarations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moves:
+    """Everything that changes a run after it was accepted."""
+
+    leases: Leases
+    leasing: Leasing
+    matcher: Matcher
+    dispatcher: Dispatcher
+    settler: Settler
+    reports: Reports
+    narrator: Narrator
+    janitor: Janitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
     """Everything the doors need, and the life of it."""
 
@@ -58,143 +90,184 @@ class Gateway:
     intake: Intake
     desk: Desk
     explainer: Explainer
-    leasing: Leasing
-    leases: Leases
-    reports: Reports
-    narrator: Narrator
-    matcher: Matcher
-    dispatcher: Dispatcher
-    janitor: Janitor
     journal: Journal
     run_journal: RunJournal
+    moves: Moves
     worker_rooms: WorkerRooms
-    _life: Lifespan
+    life: Lifespan
 
     async def start(self) -> None:
         """Open the stores and begin; when this returns the doors may open."""
-        await self._life.start()
+        await self.life.start()
 
     async def stop(self) -> None:
         """End the background work and close the stores; what was accepted is on disk already."""
         self.intake.closed = True
-        await self._life.stop()
+        await self.life.stop()
 
 
-def build(settings: Settings, *, clock: Clock | None = None, probe: Callable[[str], None] = no_probe) -> Gateway:
+def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_probe) -> Gateway:
     """A gateway as the settings describe it, not started yet."""
-    clock = clock or SystemClock()
+    ground = _ground(settings, clock or SystemClock(), probe=probe)
+    moves = _moves(ground)
+    waiters = Waiters(ground.bus)
+    intake = Intake(
+        ground.stores.ledger,
+        ground.definitions,
+        matcher=moves.matcher,
+        dispatcher=moves.dispatcher,
+        bus=ground.bus,
+        clock=ground.clock,
+        settings=settings.runs,
+        probe=probe,
+    )
+    desk = _desk(ground, moves, intake=intake, waiters=waiters)
+    stores = ground.stores
+    return Gateway(
+        settings=settings,
+        clock=ground.clock,
+        bus=ground.bus,
+        stores=stores,
+        keys=ground.keys,
+        fleet=ground.fleet,
+        definitions=ground.definitions,
+        declarations=ground.declarations,
+        intake=intake,
+        desk=desk,
+        explainer=Explainer(desk, ground.fleet, clock=ground.clock),
+        journal=stores.journal,
+        run_journal=RunJournal(stores.journal, RunEndings(stores.book, waiters)),
+        moves=moves,
+        worker_rooms=_worker_rooms(ground, moves),
+        life=_life(ground, moves),
+    )
+
+
+def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
     bus = Bus()
     stores = open_stores(settings.database_url, clock=clock, probe=probe)
-    fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
-    keys = Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals)
     definitions = Definitions(stores.catalogue)
-    declarations = Declarations(stores.catalogue, definitions)
+    return Ground(
+        settings=settings,
+        clock=clock,
+        bus=bus,
+        probe=probe,
+        stores=stores,
+        keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals),
+        fleet=Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s),
+        definitions=definitions,
+        declarations=Declarations(stores.catalogue, definitions),
+    )
+
+
+def _moves(ground: Ground) -> Moves:
+    stores, runs = ground.stores, ground.settings.runs
     leases = Leases()
     leasing = Leasing(
         stores.ledger,
         stores.book,
         leases=leases,
-        definitions=definitions,
-        bus=bus,
-        clock=clock,
-        settings=settings.runs,
+        definitions=ground.definitions,
+        bus=ground.bus,
+        clock=ground.clock,
+        settings=runs,
     )
-    matcher = Matcher(fleet, offer_s=settings.runs.offer_s)
+    matcher = Matcher(ground.fleet, offer_s=runs.offer_s)
     dispatcher = Dispatcher(
         stores.ledger,
         stores.ready,
-        definitions=definitions,
-        fleet=fleet,
+        definitions=ground.definitions,
+        fleet=ground.fleet,
         matcher=matcher,
-        probe=probe,
+        probe=ground.probe,
         on_delivered=leasing.deliver,
     )
-    alarm = Alarm(clock)
-    settler = Settler(
-        stores.ledger,
-        definitions,
-        bus=bus,
-        clock=clock,
-        rng=random.Random(),
-        probe=probe,
+    alarm = Alarm(ground.clock)
+    settler = _settler(ground, dispatcher, alarm=alarm)
+    reports = Reports(leases, settler, book=stores.book, fleet=ground.fleet, settings=runs)
+    return Moves(
+        leases=leases,
+        leasing=leasing,
+        matcher=matcher,
+        dispatcher=dispatcher,
+        settler=settler,
+        reports=reports,
+        narrator=Narrator(stores.journal, leases, bus=ground.bus, clock=ground.clock),
+        janitor=_janitor(ground, leases, reports=reports, settler=settler, dispatcher=dispatcher, alarm=alarm),
+    )
+
+
+def _settler(ground: Ground, dispatcher: Dispatcher, *, alarm: Alarm) -> Settler:
+    return Settler(
+        ground.stores.ledger,
+        ground.definitions,
+        bus=ground.bus,
+        clock=ground.clock,
+        rng=random.Random(),  # noqa: S311 - jitter of retries, no secret
+        probe=ground.probe,
         requeue=dispatcher.replace,
         on_timer=alarm.remind,
     )
-    reports = Reports(leases, settler, stores.book, fleet=fleet, settings=settings.runs)
-    intake = Intake(
-        stores.ledger,
-        definitions,
-        matcher=matcher,
-        dispatcher=dispatcher,
-        bus=bus,
-        clock=clock,
-        settings=settings.runs,
-        probe=probe,
-    )
-    janitor = Janitor(
-        stores.ledger,
-        stores.book,
-        leadership=stores.leadership,
+
+
+def _janitor(
+    ground: Ground, leases: Leases, *, reports: Reports, settler: Settler, dispatcher: Dispatcher, alarm: Alarm
+) -> Janitor:
+    return Janitor(
+        ground.stores.ledger,
+        ground.stores.book,
+        leadership=ground.stores.leadership,
         leases=leases,
         reports=reports,
         settler=settler,
         dispatcher=dispatcher,
-        fleet=fleet,
+        fleet=ground.fleet,
         alarm=alarm,
-        clock=clock,
-        settings=settings.runs,
-        journal=stores.journal,
+        clock=ground.clock,
+        settings=ground.settings.runs,
+        journal=ground.stores.journal,
     )
-    waiters = Waiters(bus)
-    desk = Desk(
-        stores.book,
+
+
+def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters) -> Desk:
+    return Desk(
+        ground.stores.book,
         intake,
-        settler=settler,
-        leases=leases,
-        fleet=fleet,
+        settler=moves.settler,
+        leases=moves.leases,
+        fleet=ground.fleet,
         waiters=waiters,
-        journal=stores.journal,
+        journal=ground.stores.journal,
     )
-    narrator = Narrator(stores.journal, leases, bus=bus, clock=clock)
-    run_journal = RunJournal(stores.journal, RunEndings(stores.book, waiters))
-    worker_rooms = WorkerRooms(
-        bus=bus,
-        clock=clock,
-        keys=keys,
-        fleet=fleet,
-        roster=stores.roster,
-        declarations=declarations,
-        leases=leases,
-        leasing=leasing,
-        reports=reports,
-        narrator=narrator,
-        dispatcher=dispatcher,
-        runs=settings.runs,
-        link=settings.link,
-        probe=probe,
+
+
+def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
+    return WorkerRooms(
+        bus=ground.bus,
+        clock=ground.clock,
+        keys=ground.keys,
+        fleet=ground.fleet,
+        roster=ground.stores.roster,
+        declarations=ground.declarations,
+        leases=moves.leases,
+        leasing=moves.leasing,
+        reports=moves.reports,
+        narrator=moves.narrator,
+        dispatcher=moves.dispatcher,
+        runs=ground.settings.runs,
+        link=ground.settings.link,
+        probe=ground.probe,
     )
-    life = Lifespan(*stores.parts, keys, declarations, leasing, narrator, dispatcher, janitor)
-    return Gateway(
-        settings=settings,
-        clock=clock,
-        bus=bus,
-        stores=stores,
-        keys=keys,
-        fleet=fleet,
-        definitions=definitions,
-        declarations=declarations,
-        intake=intake,
-        desk=desk,
-        explainer=Explainer(desk, fleet, clock),
-        leasing=leasing,
-        leases=leases,
-        reports=reports,
-        narrator=narrator,
-        matcher=matcher,
-        dispatcher=dispatcher,
-        janitor=janitor,
-        journal=stores.journal,
-        run_journal=run_journal,
-        worker_rooms=worker_rooms,
-        _life=life,
+
+
+def _life(ground: Ground, moves: Moves) -> Lifespan:
+    """What is started, in order: stores, snapshots, then work."""
+    return Lifespan(
+        *ground.stores.parts,
+        ground.keys,
+        ground.declarations,
+        moves.leasing,
+        moves.narrator,
+        moves.dispatcher,
+        moves.janitor,
     )

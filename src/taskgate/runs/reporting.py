@@ -27,7 +27,7 @@ NEVER_RETRIED = frozenset({"invalid"})
 class Reports:
     """The holder's side of runs."""
 
-    def __init__(self, leases: Leases, settler: Settler, book: RunBook, *, fleet: Fleet, settings: RunSettings) -> None:
+    def __init__(self, leases: Leases, settler: Settler, *, book: RunBook, fleet: Fleet, settings: RunSettings) -> None:
         self._leases = leases
         self._settler = settler
         self._book = book

@@ -33,7 +33,7 @@ class Why:
 class Explainer:
     """Looks at a run and at the connected workers."""
 
-    def __init__(self, desk: Desk, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, desk: Desk, fleet: Fleet, *, clock: Clock) -> None:
         self._desk = desk
         self._fleet = fleet
         self._clock = clock

@@ -150,7 +150,7 @@ class House:
         holder.credit = credit
         await self.gateway.declarations.offered(site or SHARED, [TaskOffer(name=task) for task in tasks])
         await self.gateway.fleet.join(holder)
-        self.gateway.dispatcher.wake()
+        self.gateway.moves.dispatcher.wake()
         return seat
 
     async def finish(self, task: Task, result: object = None, *, error: str = "") -> None:
@@ -165,7 +165,7 @@ class House:
             retryable=False if error else None,
             error_code="BROKE" if error else "",
         )
-        acks = await self.gateway.reports.results([told])
+        acks = await self.gateway.moves.reports.results([told])
         assert acks[0].verdict == "applied"
 
     async def ask(

@@ -64,7 +64,7 @@ class Crew:
         self.closed = (code, reason)
 
     def begin(self, offer: Task) -> bool:
-        return self.house.gateway.leasing.begin(receipt_of(offer), self.holder)
+        return self.house.gateway.moves.leasing.begin(receipt_of(offer), self.holder)
 
     async def finish(self, offer: Task, output: Any = None, *, credit: int = 1) -> Ack:
         result = TaskResult(**_named(offer), status="ok", result=msgspec.Raw(msgspec.json.encode(output)))
@@ -75,9 +75,9 @@ class Crew:
         return await self._report(result, credit)
 
     async def _report(self, result: TaskResult, credit: int) -> Ack:
-        (ack,) = await self.house.gateway.reports.results([result])
+        (ack,) = await self.house.gateway.moves.reports.results([result])
         self.holder.credit += credit
-        self.house.gateway.dispatcher.wake()
+        self.house.gateway.moves.dispatcher.wake()
         return ack
 
 
@@ -100,7 +100,7 @@ class House:
     async def crew(self, name: str, *tasks: str, credit: int = 1, **options: Any) -> Crew:
         crew = Crew(self, name, tasks=tasks, credit=credit, **options)
         await self.gateway.fleet.join(crew.holder)
-        self.gateway.dispatcher.wake()
+        self.gateway.moves.dispatcher.wake()
         return crew
 
     async def submit(self, task: str, value: Any = None, *, by: Principal = ADMIN, **options: Any) -> Run:

@@ -1,6 +1,6 @@
 """One connected worker: its link on one side, the gateway's rooms on the other. No socket in it.
 
-A transport pushes messages in (`receive`), pulls messages out (`outgoing`) and runs `run` beside both. What came
+A transport pushes messages in (`receive`), pulls messages out (`seat.outgoing`) and runs `run` beside both. What came
 in is worked off in batches: everything that arrived while the last batch was being committed is the next one, so
 a busy worker costs one commit for many results. Within a batch logs are made durable before results are applied,
 because a run's journal must be whole when its end is told.
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.errors import LocalLinkError, NotNow, RemoteLinkError, StoreError, TaskgateError
+from taskgate.edge.workers.seat import WorkerSeat
+from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError
 from taskgate.events import WorkerLeft
 from taskgate.fleet.holder import Holder
 from taskgate.identity.principal import Principal
@@ -31,12 +32,11 @@ NORMAL = 1000
 FORBIDDEN = 4403
 HEARTBEAT_MISSED = 4408
 TRY_LATER = 1013
-OUT_LIMIT = 50_000
 IN_LIMIT = 10_000
 
 
 class WorkerSession:
-    """Drives one `GatewayLink`. It is the `Seat` of its holder: offers, cancels and drains come in through it."""
+    """Drives one `GatewayLink`; what goes out goes through `seat`."""
 
     def __init__(self, rooms: WorkerRooms, principal: Principal, *, worker_id: str, transport: str) -> None:
         self._rooms = rooms
@@ -46,12 +46,10 @@ class WorkerSession:
         self._holder: Holder | None = None
         self._events: list[e.GatewayEvent] = []
         self._news = asyncio.Event()
-        self._out = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
-        self._sent_count = 0
         self._tasks = TaskSet()
-        self.closed: tuple[int, str] | None = None
+        self.seat = WorkerSeat(self._link, rooms.clock, on_events=self._happened, on_close=self._wake)
 
     @property
     def simple(self) -> bool:
@@ -72,26 +70,17 @@ class WorkerSession:
             self._news.set()
         if len(self._events) > IN_LIMIT:
             self._drained.clear()
-        self._out.set()
+        self.seat.news.set()
 
     async def room(self) -> None:
         """Wait until what came in has been worked off far enough to read more."""
         await self._drained.wait()
 
-    async def outgoing(self) -> list[m.GatewayMessage]:
-        """Everything to send now, waiting for something; [] once the session is closed and all was sent."""
-        while True:
-            messages = self._link.outgoing()
-            if messages or self.closed is not None:
-                return messages
-            self._out.clear()
-            await self._out.wait()
-
     async def run(self) -> None:
         """Work off events and watch the time until the session is closed."""
         self._tasks.spawn(self._tick(), name="worker link timer")
         try:
-            while self.closed is None:
+            while self.seat.closed is None:
                 await self._news.wait()
                 self._news.clear()
                 events, self._events = self._events, []
@@ -100,7 +89,7 @@ class WorkerSession:
                     await self._work(events)
                 except (NotNow, StoreError) as error:
                     _log.warning("worker %s is asked to come back: %s", self._link.worker_id, error)
-                    self.close(TRY_LATER, "try again later")
+                    self.seat.close(TRY_LATER, "try again later")
                 except TaskgateError as error:
                     self.refuse(error)
         finally:
@@ -108,46 +97,9 @@ class WorkerSession:
 
     def refuse(self, error: TaskgateError) -> None:
         """Say what is wrong, then close with the error's code."""
-        if self.closed is None:
-            self._say(m.Failure(code=error.code, detail=error.detail))
-            self.close(row_of(error).close, error.code)
-
-    # ---------------------------------------------------------------- the seat
-
-    def offer(self, task: m.Task) -> None:
-        """Send an offer; one that finds no room any more is left to its lease."""
-        if self._say(task):
-            self._sent_count += 1
-
-    def cancel(self, run_id: str, attempt: int, *, reason: str) -> None:
-        """Tell the worker to stop an attempt."""
-        self._say(m.Cancel(run_id=run_id, attempt=attempt, reason=reason))
-
-    def drain(self, *, reason: str, reconnect: bool, delay_s: float) -> None:
-        """Ask the worker to finish what it holds."""
-        self._say(m.Drain(reason=reason, reconnect=reconnect, delay_s=delay_s))
-
-    def close(self, code: int, reason: str) -> None:
-        """End the session after what is to be sent has been sent."""
-        if self.closed is None:
-            self.closed = (code, reason)
-        self._news.set()
-        self._out.set()
-        self._drained.set()
-
-    def _say(self, message: m.GatewayMessage) -> bool:
-        if self.closed is not None:
-            return False
-        try:
-            events = self._link.send(message, self._rooms.clock.monotonic())
-        except LocalLinkError as error:
-            _log.debug("worker %s: %s", self._link.worker_id, error)
-            return False
-        if events:
-            self._events.extend(events)
-            self._news.set()
-        self._out.set()
-        return True
+        if self.seat.closed is None:
+            self.seat.say(m.Failure(code=error.code, detail=error.detail))
+            self.seat.close(row_of(error).close, error.code)
 
     # ---------------------------------------------------------------- working off
 
@@ -165,7 +117,7 @@ class WorkerSession:
         if results:
             for ack in await self._rooms.reports.results(results):
                 self._rooms.probe("apply|ack")
-                self._say(ack)
+                self.seat.say(ack)
         refusals = [event.refuse for event in events if isinstance(event, e.Refused)]
         if refusals and self._holder is not None:
             await self._rooms.reports.refused(self._holder, refusals)
@@ -183,25 +135,25 @@ class WorkerSession:
             self._holder.draining = True
         elif isinstance(event, e.Left):
             await self._rooms.reports.lost_receipts(self._link.worker_id, event.held, reason="the worker left")
-            self.close(NORMAL, "goodbye")
+            self.seat.close(NORMAL, "goodbye")
         elif isinstance(event, e.CredentialOffered):
             self._principal = await self._rooms.renewed(self._principal, event.token)
         elif isinstance(event, e.Violation):
-            self.close(FORBIDDEN, event.code)
+            self.seat.close(FORBIDDEN, event.code)
         elif isinstance(event, e.WorkerDead):
-            self.close(HEARTBEAT_MISSED, f"no {event.reason} in time")
+            self.seat.close(HEARTBEAT_MISSED, f"no {event.reason} in time")
 
     async def _arrive(self, event: e.Helloed) -> None:
         arrival = Arrival(self._rooms, self._principal, transport=self._transport)
-        holder, welcome = await arrival.of(event, seat=self)
+        holder, welcome = await arrival.of(event, seat=self.seat)
         self._holder = holder
-        self._say(welcome)
+        self.seat.say(welcome)
         self._count_credit()
 
     def _begin(self, accept: m.Accept) -> None:
         receipt = m.Receipt(run_id=accept.run_id, attempt=accept.attempt, lease_token=accept.lease_token)
         if self._holder is None or not self._rooms.leasing.begin(receipt, self._holder):
-            self.cancel(accept.run_id, accept.attempt, reason="lost")
+            self.seat.cancel(accept.run_id, accept.attempt, reason="lost")
 
     def _beat(self, event: e.BeatReceived) -> None:
         if self._holder is not None:
@@ -213,42 +165,47 @@ class WorkerSession:
     async def _renew(self, nonce: str, held: list[m.Receipt]) -> None:
         renewed, stop = await self._rooms.leasing.renew(held)
         if renewed or stop:
-            self._say(m.HeartbeatAck(nonce=nonce, renewed=renewed, stop=stop))
+            self.seat.say(m.HeartbeatAck(nonce=nonce, renewed=renewed, stop=stop))
 
     async def _record(self, writes: list[m.Log | m.Progress]) -> None:
         acks, stale = await self._rooms.narrator.record(writes)
         for ack in acks:
-            self._say(ack)
+            self.seat.say(ack)
         for receipt in stale:
-            self.cancel(receipt.run_id, receipt.attempt, reason="lost")
+            self.seat.cancel(receipt.run_id, receipt.attempt, reason="lost")
 
     def _count_credit(self) -> None:
         """Tell the fleet how many offers this worker takes; cumulative, like `ready` itself."""
         holder = self._holder
         if holder is None:
             return
-        credit = self._sent_count + self._link.room
+        credit = self.seat.sent_count + self._link.room
         if credit > holder.credit:
             holder.credit = credit
             self._rooms.dispatcher.wake()
 
+    def _happened(self, events: list[e.GatewayEvent]) -> None:
+        self._events.extend(events)
+        self._news.set()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._drained.set()
+
     async def _tick(self) -> None:
-        while self.closed is None:
+        while self.seat.closed is None:
             now = self._rooms.clock.monotonic()
             events = self._link.tick(now)
             if events:
-                self._events.extend(events)
-                self._news.set()
+                self._happened(list(events))
             await asyncio.sleep(min(max(self._link.next_tick_at() - now, 0.05), 5.0))
 
     async def _leave(self) -> None:
         holder, self._holder = self._holder, None
-        if self.closed is None:
-            self.closed = (NORMAL, "")
-        self._out.set()
+        self.seat.close(NORMAL, "")
         await self._tasks.close()
         if holder is not None and await self._rooms.fleet.leave(holder):
-            self._rooms.bus.publish(WorkerLeft(holder.id, self.closed[1]))
+            self._rooms.bus.publish(WorkerLeft(holder.id, self.seat.closed[1] if self.seat.closed else ""))
 
 
 def _written(event: e.GatewayEvent) -> m.Log | m.Progress | None:

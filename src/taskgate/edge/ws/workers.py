@@ -70,7 +70,7 @@ class WorkerSocket:
         try:
             await asyncio.wait({running, reading, writing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            session.close(1000, "")
+            session.seat.close(1000, "")
             await running
             await asyncio.wait({writing}, timeout=5.0)
             for task in (reading, writing):
@@ -79,11 +79,11 @@ class WorkerSocket:
 
     async def _read(self, session: WorkerSession, receive: Receive) -> None:
         limit = self._rooms.link.max_frame_bytes
-        while session.closed is None:
+        while session.seat.closed is None:
             await session.room()
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                session.close(1000, "")
+                session.seat.close(1000, "")
                 return
             text: str | None = message.get("text")
             try:
@@ -95,13 +95,13 @@ class WorkerSocket:
 
     async def _write(self, session: WorkerSession, send: Send) -> None:
         try:
-            while messages := await session.outgoing():
+            while messages := await session.seat.outgoing():
                 for frame in encode_frames(messages, single=session.simple, max_bytes=self._rooms.link.max_frame_bytes):
                     event = {"type": "websocket.send", "text": frame.decode()}
                     await asyncio.wait_for(send(event), STALLED_S)
         except TimeoutError:
-            session.close(TRY_LATER, "the worker does not read")
-        code, reason = session.closed or (1000, "")
+            session.seat.close(TRY_LATER, "the worker does not read")
+        code, reason = session.seat.closed or (1000, "")
         await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
