@@ -108,7 +108,7 @@ async def test_a_batch_with_strangers_takes_one_more(stage: RunStage, direct: Di
     verdicts = [item.verdict for item in await each(ledger.add([run], {}) for run in fresh)]
     assert verdicts == [AddVerdict.REPLAYED] * 50 + [AddVerdict.ADDED] * 50
     assert direct.statement_count == 3  # add, who was there before, their runs
-    strangers = [leased(run, grant(), 1.0) for run in fresh]
+    strangers = [leased(run, grant(), now=1.0) for run in fresh]
     assert await each(ledger.renew([renewal(run)]) for run in strangers) == [Renewed.LOST] * 100
     assert direct.statement_count == 2
     assert await each(ledger.apply([success(run, 3.0)]) for run in strangers) == [Applied.STALE] * 100

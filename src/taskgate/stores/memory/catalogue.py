@@ -1,4 +1,7 @@
-"""Task definitions in memory."""
+"""Task definitions in memory: what is current, and whatever was saved by its digest.
+
+Forgotten with the process, like everything in this room.
+"""
 
 from __future__ import annotations
 

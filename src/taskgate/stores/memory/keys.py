@@ -1,4 +1,7 @@
-"""API keys in memory."""
+"""API keys in memory.
+
+Holds digests of secrets, never a secret; forgotten with the process.
+"""
 
 from __future__ import annotations
 

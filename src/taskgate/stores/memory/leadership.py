@@ -1,4 +1,7 @@
-"""Leaders in memory: one process, and still one leader per duty."""
+"""Leaders in memory: one process, and still one leader per duty.
+
+The epoch grows with every change of leader, exactly as where several processes compete.
+"""
 
 from __future__ import annotations
 

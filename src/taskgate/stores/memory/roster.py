@@ -1,4 +1,7 @@
-"""Workers that were ever seen, in memory."""
+"""Workers that were ever seen, in memory.
+
+Who is connected now is not its business: it only remembers.
+"""
 
 from __future__ import annotations
 

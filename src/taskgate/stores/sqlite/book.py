@@ -1,4 +1,7 @@
-"""The run book in SQLite: reading runs in the readers' threads, and the little upkeep that only a book does."""
+"""The run book in SQLite: reading runs in the readers' threads, and the little upkeep that only a book does.
+
+What is asked by id never waits behind what has to search: they have a thread each.
+"""
 
 from __future__ import annotations
 

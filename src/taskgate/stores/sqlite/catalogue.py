@@ -1,4 +1,7 @@
-"""Task definitions in SQLite: every one ever saved by its digest, and which are current."""
+"""Task definitions in SQLite: every one ever saved by its digest, and which are current.
+
+A definition is kept for ever, because runs name the one that they were accepted under.
+"""
 
 from __future__ import annotations
 

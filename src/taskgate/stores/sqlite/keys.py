@@ -1,4 +1,7 @@
-"""API keys in SQLite: digests of secrets, never a secret."""
+"""API keys in SQLite: digests of secrets, never a secret.
+
+A revoked key stays, so that a restart does not revive it.
+"""
 
 from __future__ import annotations
 

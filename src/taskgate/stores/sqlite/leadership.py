@@ -1,4 +1,7 @@
-"""Leaders in SQLite: one guarded statement decides who leads."""
+"""Leaders in SQLite: one guarded statement decides who leads.
+
+The epoch grows with every change of leader and survives restarts.
+"""
 
 from __future__ import annotations
 

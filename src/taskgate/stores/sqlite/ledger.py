@@ -1,4 +1,7 @@
-"""The run ledger in SQLite: parameters in, one group commit, verdicts out. The statements hold the guards."""
+"""The run ledger in SQLite: parameters in, one group commit, verdicts out.
+
+The guards stand in the statements; nothing is read first and written later.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ class SqliteRunLedger:
         if not runs:
             return []
         now = self._clock.now()
-        rows: Sequence[RowOf] = [row_to_add(run, grants.get(run.id), now) for run in runs]
+        rows: Sequence[RowOf] = [row_to_add(run, grants.get(run.id), now=now) for run in runs]
         large: Sequence[RowOf] = [(run.id, run.input) for run in runs if len(run.input) > LARGE]
         earlier = await self._writer.submit(self._add, (rows, large))
         if earlier is None:
@@ -105,7 +108,7 @@ class SqliteRunLedger:
 
 
 def _added(run: Run, grant: Grant | None, now: float) -> Added:
-    return Added(AddVerdict.ADDED, run if grant is None else leased(run, grant, now))
+    return Added(AddVerdict.ADDED, run if grant is None else leased(run, grant, now=now))
 
 
 def _judged(run: Run, standing: Run) -> Added:

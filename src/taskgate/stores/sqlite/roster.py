@@ -1,4 +1,7 @@
-"""Workers that were ever seen, in SQLite."""
+"""Workers that were ever seen, in SQLite.
+
+Written at hello, bye and loss; who is connected now is not its business.
+"""
 
 from __future__ import annotations
 

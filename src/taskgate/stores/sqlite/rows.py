@@ -217,7 +217,7 @@ _moved = attrgetter("chain_position", "tries", "lost_count", "unstarted_count")
 _timed = attrgetter("due_at", "start_by_at", "advance_at", "started_at", "ended_at", "output")
 
 
-def row_to_add(run: Run, grant: Grant | None, now: float) -> tuple[Any, ...]:
+def row_to_add(run: Run, grant: Grant | None, *, now: float) -> tuple[Any, ...]:
     """Parameters of `add`: a new run, leased at once where a grant came along."""
     labels = _text(run.labels) if run.labels else None
     asked = (*_asked(run), labels, text_of_queue(run.queue))
@@ -257,7 +257,7 @@ def _end(end: AttemptEnd | None) -> tuple[Any, ...]:
     return (NUMBER_OF_OUTCOME[end.outcome], end.ended_at, end.started_at, error, end.response, end.moved_on_because)
 
 
-def leased(run: Run, grant: Grant, now: float) -> Run:
+def leased(run: Run, grant: Grant, *, now: float) -> Run:
     """The run as `add` stored it: with its first lease if it was queued."""
     if run.status is not Status.QUEUED:
         return run

@@ -1,4 +1,7 @@
-"""One SQLite file with everything but journals: its writer, its readers and the ports that stand on them."""
+"""One SQLite file with everything but journals: its writer, its readers and the ports that stand on them.
+
+Journals have a file of their own, so that a flood of logs never delays a submit.
+"""
 
 from __future__ import annotations
 

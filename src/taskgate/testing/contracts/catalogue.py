@@ -1,4 +1,7 @@
-"""The contract of `Catalogue`: definitions by digest for ever, and which of them are current."""
+"""The contract of `Catalogue`: definitions by digest for ever, and which of them are current.
+
+Subclass it with a fixture `catalogue`.
+"""
 
 from __future__ import annotations
 

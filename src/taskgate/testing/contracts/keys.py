@@ -1,4 +1,7 @@
-"""The contract of `KeyRing`: keys by id, revoked once, never forgotten."""
+"""The contract of `KeyRing`: keys by id, revoked once, never forgotten.
+
+Subclass it with a fixture `keyring`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The contract of `Leadership`: one leader per duty, and an epoch that grows with every change (INV-F5)."""
+"""The contract of `Leadership`: one leader per duty, and an epoch that grows with every change (INV-F5).
+
+Subclass it with fixtures `leadership` and `clock`.
+"""
 
 from __future__ import annotations
 

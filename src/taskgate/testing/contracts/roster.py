@@ -1,4 +1,7 @@
-"""The contract of `Roster`: workers that were ever seen, by id."""
+"""The contract of `Roster`: workers that were ever seen, by id.
+
+Subclass it with a fixture `roster`.
+"""
 
 from __future__ import annotations
 
