@@ -178,7 +178,8 @@ class WorkerLink:
             self._out.append(refusal(task, "draining"))
             return NONE
         limits = self._limits
-        run = WorkerRun(task, start_by_at=now + limits.start_s, fence_at=now + task.offer_s - limits.offer_margin_s)
+        margin_s = min(limits.offer_margin_s, task.offer_s / 5)
+        run = WorkerRun(task, start_by_at=now + limits.start_s, fence_at=now + task.offer_s - margin_s)
         self._runs.active[key] = run
         self._next_tick_at = min(self._next_tick_at, run.start_by_at)
         return [e.Offered(task)]
@@ -245,7 +246,7 @@ class WorkerLink:
         key = (message.run_id, message.attempt)
         self._runs.move(key, m.Accept, now=now)
         run = self._runs.active[key]
-        run.confirm_at = now + self._limits.confirm_s
+        run.confirm_at = now + min(self._limits.confirm_s, self.welcome.offer_s / 5)
         self._next_tick_at = min(self._next_tick_at, run.confirm_at)
         self._out.append(message)
 
@@ -313,7 +314,7 @@ class WorkerLink:
     def _beat(self, now: float) -> None:
         """Prove life on this stream, and ask for every lease."""
         self._out.append(m.Heartbeat(nonce=self._beats.next(now), held=self._runs.held(), load=self.load))
-        self._runs.asked(now + self._limits.confirm_s)
+        self._runs.asked(now + min(self._limits.confirm_s, self.welcome.offer_s / 5))
 
     def _grow_credit(self) -> None:
         if self.draining or self._credit_ends or len(self._runs.results) >= self._limits.unsettled_count:
