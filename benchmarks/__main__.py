@@ -102,6 +102,8 @@ def main() -> int:
         say("interrupted; everything that was started has been ended")
         return 130
     report(sections, line, told.json)
+    if told.quick:
+        print("\nToo short to be quoted: --quick shows that everything works, and roughly how fast.")
     return 0 if all(section.is_whole for section in sections.values()) else 1
 
 

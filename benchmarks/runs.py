@@ -129,7 +129,7 @@ def _section(
     titles = {system.key: system.title for system in systems}
     notes += [f"left out: {titles[key]}: {reason}" for key, reason in skipped.items()]
     return Section(
-        title=f"Runs: submit, worker, result ({rounds[0]} interleaved rounds, medians)",
+        title=f"Runs: submit, worker, result (interleaved, rounds: {rounds[0]}, medians)",
         heads=HEADS,
         rows=[_row(system, samples[system.key]) for system in measured],
         notes=notes,

@@ -14,8 +14,11 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STARTED_FIELD = 19  # of what follows the command's closing parenthesis in /proc/PID/stat
 
 
-def stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the command, `state` first; empty when the process is gone."""
+def stat_fields(pid: int | str) -> list[str]:
+    """The fields of /proc/PID/stat after the command, `state` first; empty when it is gone.
+
+    A thread of a process is named `PID/task/TID`.
+    """
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()
@@ -52,6 +55,15 @@ def cpu_s(root: int) -> float:
     """CPU seconds of the tree so far, user and system, ended children included."""
     readings = (stat_fields(pid) for pid in tree(root))
     return sum(sum(map(int, fields[11:15])) for fields in readings if fields) / TICKS_PER_S
+
+
+def thread_cpu_s(pid: int) -> dict[str, float]:
+    """CPU seconds of every living thread of one process, by the thread's id."""
+    found = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        if fields := stat_fields(f"{pid}/task/{thread}"):
+            found[thread] = sum(map(int, fields[11:13])) / TICKS_PER_S
+    return found
 
 
 def memory_bytes(root: int) -> int:

@@ -10,6 +10,7 @@ import re
 import selectors
 import socket
 import time
+from datetime import datetime
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 LINE = re.compile(rb'"line (\d+) of')
 NUMBER = re.compile(rb"^id: ?(\d+)\r?$", re.MULTILINE)
 END = re.compile(rb"^event: ?(end|result)\r?$", re.MULTILINE)
-MOMENT = re.compile(rb'"at": ?([0-9.]+)')
+MOMENT = re.compile(rb'"at": ?"([^"]+)"')
 
 
 class Reader:
@@ -56,7 +57,7 @@ class Reader:
         lags_s = []
         for piece, at in zip(self.pieces, self.times, strict=True):
             if b'"line ' in piece and (moments := MOMENT.findall(piece)):
-                lags_s.append(at - float(moments[-1]))
+                lags_s.append(at - datetime.fromisoformat(moments[-1].decode()).timestamp())
         return {
             "status": head.split(b"\r\n", 1)[0].decode(errors="replace"),
             "is_whole": lines == list(range(1, count + 1)),

@@ -63,7 +63,8 @@ def test_silence_is_trouble(processes: Processes) -> None:
 
 
 def event(seq: int, line: int) -> bytes:
-    return f'id: {seq}\nevent: log\ndata: {{"seq":{seq},"at":1.5,"text":"line {line} of a task"}}\n\n'.encode()
+    told = f'{{"seq":{seq},"at":"2026-01-01T00:00:00.5Z","text":"line {line} of a task"}}'
+    return f"id: {seq}\nevent: log\ndata: {told}\n\n".encode()
 
 
 END = b'event: end\ndata: {"last_seq":3}\n\n'
