@@ -53,6 +53,7 @@ class History:
         self._numbers = itertools.count(1)
         self._views: list[Run] = []  # runs as they were seen at some time: the newest and older ones
         self._ids: list[str] = []
+        self._sent: list[Move] = []
         self._step = 0
 
     async def play(self, steps: int = 150) -> Counter[str]:
@@ -91,8 +92,9 @@ class History:
 
     async def _apply(self) -> None:
         moves = [found for run in self._some(6) if (found := self._move(run)) is not None]
-        if moves and self._rng.random() < 0.3:
-            moves.append(self._rng.choice(moves))
+        if self._sent and self._rng.random() < 0.4:
+            moves.append(self._rng.choice(self._sent))
+        self._sent = (moves + self._sent)[:20]
         applied = await self._both("apply", lambda stage: stage.ledger.apply(moves))
         self._count("apply", applied)
 

@@ -90,7 +90,8 @@ def cancellation(run: Run, at: float) -> Move:
 def requeueing(run: Run, at: float, **changes: Any) -> Move:
     """The move that ends the attempt of a leased run and queues the run again."""
     end = AttemptEnd(outcome=Outcome.WORKER_LOST, ended_at=at, moved_on_because="WORKER_LOST")
-    return move(run, Status.QUEUED, **{"end": end if run.lease is not None else None, **changes})
+    plain = move(run, Status.QUEUED, end=end if run.lease is not None else None)
+    return replace(plain, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
