@@ -145,7 +145,7 @@ def test_a_gateway_restart_in_mid_run_loses_neither_run_nor_lease(
     ledger = tmp_path / "ledger"
     run = client.submit("sys.gated", {"ledger": str(ledger), "gate": str(tmp_path / "gate")})
     _until(lambda: _lines(ledger, "start"))
-    time.sleep(0.4)
+    _until(lambda: [entry.text for entry in run.journal()] == ["running"])  # told after the accept was committed
     gateway.kill()
     gateway.start()
     _until(_online(client, 1))
