@@ -15,7 +15,7 @@ import msgspec
 Kind = Literal["log", "progress", "token", "state", "result"]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One numbered entry. `at` is epoch seconds; `fraction` of 0..1 only on progress; `fields` per kind."""
 
     seq: int
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: dict[str, Any] = {}
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An entry before it is numbered; `source_seq` is the sender's own number (0 = none, never dropped)."""
 
     kind: Kind

@@ -121,7 +121,7 @@ class Heartbeat(Message, frozen=True, kw_only=True, tag="heartbeat"):
     worker_id: str = ""
 
 
-class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One entry of a stream; `seq` counts from 1 per (run, attempt, stream) and only drops repeats."""
 
     seq: Count
