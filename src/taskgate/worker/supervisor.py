@@ -31,6 +31,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from taskgate.errors import TaskgateError
@@ -93,7 +94,7 @@ class Supervisor:
             failed_count = 1 if time.monotonic() - started_at > STEADY_S else failed_count + 1
             delay_s = AGAIN_S[min(failed_count - 1, len(AGAIN_S) - 1)]
             _log.error("the link process ended with %d; starting it again in %g s", status, delay_s)
-            if delay_s and signal.sigtimedwait(SIGNALS, delay_s) is not None:
+            if delay_s and _heard(SIGNALS, delay_s) in SIGNALS:
                 return 0
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -118,8 +119,7 @@ class Supervisor:
     def _live(self, process: subprocess.Popen[bytes]) -> int:
         """Wait for its end and hand on signals; its exit status, negative for a signal."""
         while (status := process.poll()) is None:
-            found = signal.sigtimedwait({*SIGNALS, signal.SIGCHLD}, 5.0)
-            if found is None or found.si_signo == signal.SIGCHLD:
+            if _heard({*SIGNALS, signal.SIGCHLD}, 5.0) not in SIGNALS:
                 self._collect(process.pid)
                 continue
             self._asked_count += 1
@@ -157,3 +157,9 @@ class Supervisor:
         nonce = secrets.token_hex(8)
         file.write_text(nonce + "\n")
         return nonce
+
+
+def _heard(signals: Collection[int], within_s: float) -> int:
+    """The signal that came, 0 for none. After a SIGSTOP longer than the wait CPython answers with a made-up number."""
+    found = signal.sigtimedwait(signals, within_s)
+    return 0 if found is None else found.si_signo
