@@ -56,3 +56,14 @@ def row_of(error: type[errors.TaskgateError] | errors.TaskgateError) -> Row:
         if row is not None:
             return row
     return ROWS[errors.TaskgateError]
+
+
+# Close codes of connections that ended for another reason than an error of ours: (gRPC status).
+_ENDINGS = {1000: 0, 1001: 14, 1012: 14, 4408: 14}
+
+
+def grpc_of_close(close: int) -> int:
+    """The gRPC status that ends a stream where a WebSocket would be closed with this code."""
+    if close in _ENDINGS:
+        return _ENDINGS[close]
+    return next((row.grpc for row in ROWS.values() if row.close == close), 2)

@@ -1,0 +1,82 @@
+"""The gRPC server: where it listens, what it bounds, when it is healthy.
+
+Every bound is set by hand, because the library's own defaults have none: streams per connection, metadata, message
+sizes, and how often a client may ping (workers behind NAT do every 30 s). Reflection is off.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_health.v1.health import aio as health  # type: ignore[import-untyped]
+
+from taskgate.edge.gate import Gate
+from taskgate.edge.grpc.admission import Admission
+from taskgate.edge.grpc.polling import Polls
+from taskgate.edge.grpc.service import SERVICE, GatewayService
+from taskgate.edge.settings import GrpcSettings
+from taskgate.edge.workers.rooms import WorkerRooms
+from taskgate.errors import Unavailable
+
+GRACE_S = 5.0
+METADATA_BYTES = 8 << 10
+ENVELOPE_BYTES = 64 << 10
+
+
+def options(max_frame_bytes: int) -> tuple[tuple[str, int], ...]:
+    """The server's bounds. Keepalive numbers fit clients that ping every 30 s without data."""
+    return (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", 100),
+        ("grpc.max_metadata_size", METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", METADATA_BYTES),
+        ("grpc.max_receive_message_length", max_frame_bytes + ENVELOPE_BYTES),
+        ("grpc.max_send_message_length", max_frame_bytes + ENVELOPE_BYTES),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.max_pings_without_data", 0),
+    )
+
+
+class GrpcDoor:
+    """Opens and closes the gRPC server of one gateway."""
+
+    def __init__(self, rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate) -> None:
+        self._settings = settings
+        self._polls = Polls(rooms)
+        self._health = health.HealthServicer()
+        self._service = GatewayService(rooms, self._polls)
+        self._admission = Admission(gate)
+        self._max_frame_bytes = rooms.link.max_frame_bytes
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listen; returns the port. Unavailable when the address is taken."""
+        server = grpc.aio.server(options=options(self._max_frame_bytes))
+        server.add_generic_rpc_handlers((self._service.handlers(self._admission),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        port = 0
+        with suppress(RuntimeError):
+            port = server.add_insecure_port(f"{host}:{self._settings.port}")
+        if not port:
+            raise Unavailable(f"cannot listen on {host}:{self._settings.port}", code="ADDRESS_IN_USE")
+        await server.start()
+        self._server = server
+        await self._polls.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self) -> None:
+        """Say NOT_SERVING, let calls in flight end for a while, then stop listening. Safe to call twice."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        await self._polls.stop()
+        await server.stop(GRACE_S)
