@@ -21,6 +21,7 @@ from taskgate.stores.sqlite.writer import Writer
 
 _GLANCES = Bulk("glance")
 ENDS_AND_OPEN = frozenset(Status)
+DELETED_AT_ONCE = 100  # everybody waits for a commit that deletes
 LAST = "\U0010ffff"  # sorts behind every id
 
 
@@ -55,11 +56,21 @@ class SqliteRunBook:
 
     async def purge(self, ended_before: float, limit: int) -> list[str]:
         """Delete the runs that ended first, with their attempts and keys."""
-        return await self._writer.submit(_purge, (ended_before, limit))
+        gone: list[str] = []
+        while len(gone) < limit:
+            wanted = min(limit - len(gone), DELETED_AT_ONCE)
+            found = await self._writer.submit(_purge, (ended_before, wanted))
+            gone += found
+            if len(found) < wanted:
+                break
+        return gone
 
     async def remove(self, run_ids: Sequence[str]) -> list[str]:
         """Delete those of the runs that have ended."""
-        return await self._writer.submit(_remove, run_ids) if run_ids else []
+        gone: list[str] = []
+        for start in range(0, len(run_ids), DELETED_AT_ONCE):
+            gone += await self._writer.submit(_remove, run_ids[start : start + DELETED_AT_ONCE])
+        return gone
 
 
 # ---------------------------------------------------------------- in the readers' threads
@@ -85,10 +96,9 @@ def _find(connection: apsw.Connection, items: list[RunFilter]) -> list[list[Run]
 def _page(connection: apsw.Connection, wanted: RunFilter) -> list[Run]:
     statuses = ENDS_AND_OPEN if wanted.status is None else frozenset({wanted.status})
     label_name, label_value = wanted.label or (None, None)
-    parameters = {
+    parameters: dict[str, str | int | None] = {
         "site_id": wanted.site_id,
         "cursor": wanted.cursor or LAST,
-        "user_id": wanted.user_id,
         "task": wanted.task,
         "label_name": label_name,
         "label_value": label_value,
@@ -96,7 +106,12 @@ def _page(connection: apsw.Connection, wanted: RunFilter) -> list[Run]:
         "statuses": mask_of(statuses & {Status.FAILED} if wanted.dead else statuses),
         "limit": wanted.limit,
     }
-    run_ids: list[str] = msgspec.json.decode(one(connection.execute(sql("find"), parameters))[0])
+    if wanted.user_id:
+        text = sql("find_of_user")
+        parameters["user_id"] = wanted.user_id
+    else:
+        text = sql("find")
+    run_ids: list[str] = msgspec.json.decode(one(connection.execute(text, parameters))[0])
     runs = runs_by_id(connection, run_ids, with_attempts=False)
     return [runs[run_id] for run_id in run_ids if run_id in runs]
 

@@ -34,9 +34,9 @@ class SqliteStore:
         self._life = Lifespan(self.writer, reader, lister)
         self.ledger = SqliteRunLedger(self.writer, reader, clock)
         self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)
-        self.catalogue = SqliteCatalogue(self.writer, lister)
-        self.keyring = SqliteKeyRing(self.writer, lister)
-        self.roster = SqliteRoster(self.writer, lister)
+        self.catalogue = SqliteCatalogue(self.writer, reader)
+        self.keyring = SqliteKeyRing(self.writer, reader)
+        self.roster = SqliteRoster(self.writer, reader)
         self.leadership = SqliteLeadership(self.writer, clock)
 
     async def start(self) -> None:

@@ -70,10 +70,12 @@ CREATE TABLE large_inputs (
 
 -- a page of a site's runs, newest first, by status; their count
 CREATE INDEX runs_of_site ON runs (site_id, status, id);
+-- the same for a key that is bound to a user
+CREATE INDEX runs_of_user ON runs (site_id, user_id, status, id) WHERE user_id <> '';
 CREATE UNIQUE INDEX runs_by_key ON runs (site_id, task, idempotency_key) WHERE idempotency_key <> '';
 CREATE INDEX runs_queued ON runs (id) WHERE status = 1;
 CREATE INDEX runs_leased ON runs (lease_expires_at) WHERE status = 2;
-CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX runs_ended ON runs (ended_at, id) WHERE ended_at IS NOT NULL;
 CREATE INDEX runs_retried ON runs (retry_of) WHERE retry_of <> '';
 -- timers of open runs, each only in the states in which it counts
 CREATE INDEX runs_due ON runs (due_at) WHERE status = 0 AND due_at IS NOT NULL;

@@ -1,6 +1,5 @@
--- What a page of runs may hold; empty parameters restrict nothing. One walk down the index of the site and state.
+-- What a page of runs may hold; empty parameters restrict nothing.
 site_id = :site_id AND id < :cursor
-AND (:user_id = '' OR user_id = :user_id)
 AND (:task = '' OR task = :task)
 AND (:label_name IS NULL OR EXISTS (
     SELECT 1 FROM json_each(runs.labels) AS pair

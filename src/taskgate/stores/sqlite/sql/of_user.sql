@@ -1,0 +1,1 @@
+user_id = :user_id AND user_id <> ''
