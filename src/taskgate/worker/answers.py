@@ -87,7 +87,9 @@ def _traceback(error: BaseException) -> str:
         text = "".join(traceback.format_exception(type(error), error, trace, limit=-20))
     except Exception:
         return ""
-    return text[-TRACEBACK_CHARS:].encode(errors="backslashreplace").decode()
+    if len(text) > TRACEBACK_CHARS:
+        text = f"{text[: TRACEBACK_CHARS // 2]}\n…\n{text[-TRACEBACK_CHARS // 2 :]}"
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _unfit(value: Any, path: str, depth: int) -> Iterator[str]:

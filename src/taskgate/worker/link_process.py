@@ -43,7 +43,7 @@ from taskgate.worker.websocket import WebSocketTransport
 
 SETTLE_S = 10.0  # how long a drained worker waits for a gateway that is away to take its last results
 FAREWELL_S = 2.0
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("taskgate.worker.link_process")  # not __main__
 
 
 class LinkProcess:

@@ -16,6 +16,7 @@ from types import ModuleType
 from taskgate.errors import InvalidInput
 from taskgate.worker.declaration import TaskSpec, marked, spec_of
 
+_OURS = f"{os.path.dirname(__file__)}{os.sep}"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
 
 
@@ -89,7 +90,7 @@ def _where(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f" ({error.filename}, line {error.lineno})"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    theirs = [frame for frame in frames if frame.filename != __file__]
+    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
     return f" ({theirs[-1].filename}, line {theirs[-1].lineno})" if theirs else ""
 
 
