@@ -45,7 +45,7 @@ class Direct:
         self._calls: list[tuple[Any, Any, asyncio.Future[Any]]] = []
         self.statement_count = 0
 
-    def submit(self, perform: Any, item: Any) -> asyncio.Future[Any]:
+    def submit(self, perform: Any, item: Any, *, weight: int = 1) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls.append((perform, item, future))
         if len(self._calls) == 1:

@@ -57,6 +57,17 @@ async def test_what_queues_up_is_one_commit_and_one_answer_each(store: SqliteSto
     assert await stored(store) == set(wanted)
 
 
+async def test_a_commit_and_what_waits_for_one_are_bounded(store: SqliteStore) -> None:
+    before = store.writer.commit_count
+    futures = [store.writer.submit(put, f"name-{number}", weight=500) for number in range(100)]
+    with pytest.raises(Unavailable) as caught:
+        await store.writer.submit(put, "one too many")
+    assert caught.value.code == "STORE_BEHIND"
+    await asyncio.gather(*futures)
+    assert store.writer.commit_count - before == 34  # three of five hundred are over the limit of 1024
+    assert await store.writer.submit(put, "later") == "LATER"
+
+
 async def test_a_guilty_command_fails_alone(store: SqliteStore) -> None:
     wanted = ["a", "b", "", "c", "a", "d"]
     futures = [store.writer.submit(put, name) for name in wanted]

@@ -20,19 +20,20 @@ from typing import Any
 from taskgate.errors import StoreError, Unavailable
 
 _log = logging.getLogger(__name__)
-BATCH_LIMIT = 1024
-BACKLOG_LIMIT = 100_000
+BATCH_LIMIT = 1024  # weight that one batch takes on
+BACKLOG_LIMIT = 50_000  # weight that may wait
 
 
 class Call:
     """One command on its way: what performs it, its argument, who waits, and what came of it."""
 
-    __slots__ = ("future", "item", "outcome", "perform")
+    __slots__ = ("future", "item", "outcome", "perform", "weight")
 
-    def __init__(self, perform: Callable[..., Any], item: Any, future: asyncio.Future[Any]) -> None:
+    def __init__(self, perform: Callable[..., Any], item: Any, *, future: asyncio.Future[Any], weight: int) -> None:
         self.perform = perform
         self.item = item
         self.future = future
+        self.weight = weight
         self.outcome: Any = None
 
 
@@ -57,6 +58,8 @@ class Lane:
         self._rested = rested
         self._closed = closed
         self._pending: deque[Call] = deque()
+        self._submitted = 0  # weight, counted by the loop
+        self._taken = 0  # weight, counted by the thread
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._idle = False
         self._kicked = False
@@ -88,16 +91,20 @@ class Lane:
         self._thread.join()
         self._thread = None
 
-    def submit(self, perform: Callable[..., Any], item: Any) -> asyncio.Future[Any]:
-        """Queue a command; the future gets what `perform` made of it, or one of our errors."""
+    def submit(self, perform: Callable[..., Any], item: Any, *, weight: int = 1) -> asyncio.Future[Any]:
+        """Queue a command; the future gets what `perform` made of it, or one of our errors.
+
+        `weight` says how many ordinary commands it stands for.
+        """
         future = self._loop.create_future()
         if not self._is_open or self._closing:
             future.set_exception(StoreError("the store is closed", code="STORE_CLOSED"))
             return future
-        if len(self._pending) >= BACKLOG_LIMIT:
+        if self._submitted - self._taken >= BACKLOG_LIMIT:
             future.set_exception(Unavailable("the store is far behind", code="STORE_BEHIND", retry_after_s=1.0))
             return future
-        self._pending.append(Call(perform, item, future))
+        self._submitted += weight
+        self._pending.append(Call(perform, item, future=future, weight=weight))
         if self._idle and not self._kicked:
             # At the end of this turn of the loop, so that all that this turn submits is one batch.
             self._kicked = True
@@ -140,8 +147,12 @@ class Lane:
     def _take(self) -> list[Call]:
         batch: list[Call] = []
         pending = self._pending
-        while pending and len(batch) < BATCH_LIMIT:
-            batch.append(pending.popleft())
+        weight = 0
+        while pending and weight < BATCH_LIMIT:
+            call = pending.popleft()
+            batch.append(call)
+            weight += call.weight
+        self._taken += weight
         return batch
 
     def _wait(self) -> None:

@@ -52,7 +52,7 @@ class SqliteRunLedger:
         now = self._clock.now()
         rows: Sequence[RowOf] = [row_to_add(run, grants.get(run.id), now=now) for run in runs]
         large: Sequence[RowOf] = [(run.id, run.input) for run in runs if len(run.input) > LARGE]
-        earlier = await self._writer.submit(self._add, (rows, large))
+        earlier = await self._writer.submit(self._add, (rows, large), weight=_weight(runs))
         if earlier is None:
             return [_added(run, grants.get(run.id), now) for run in runs]
         return [
@@ -66,7 +66,7 @@ class SqliteRunLedger:
             return []
         now = self._clock.now()
         rows: Sequence[RowOf] = [_row_to_claim(claim, now) for claim in claims]
-        return await self._writer.submit(self._claim, rows)
+        return await self._writer.submit(self._claim, rows, weight=len(rows))
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
         """Which leases are held on; the first renewal accepts."""
@@ -83,7 +83,7 @@ class SqliteRunLedger:
             )
             for renewal in renewals
         ]
-        return await self._writer.submit(self._renew, rows)
+        return await self._writer.submit(self._renew, rows, weight=len(rows))
 
     async def apply(self, moves: Sequence[Move]) -> list[Applied]:
         """Each move by compare-and-set."""
@@ -92,7 +92,7 @@ class SqliteRunLedger:
         pairs: Sequence[tuple[RowOf, RowOf | None]] = [
             (row_to_apply(move), row_to_close(move) if _goes_on(move) else None) for move in moves
         ]
-        return await self._writer.submit(self._apply, pairs)
+        return await self._writer.submit(self._apply, pairs, weight=len(pairs))
 
     async def expired(self, limit: int) -> list[Run]:
         """Running runs whose lease has passed, oldest first."""
@@ -109,6 +109,11 @@ class SqliteRunLedger:
 
 def _added(run: Run, grant: Grant | None, now: float) -> Added:
     return Added(AddVerdict.ADDED, run if grant is None else leased(run, grant, now=now))
+
+
+def _weight(runs: Sequence[Run]) -> int:
+    """Runs, and one more for every 16 KiB of their inputs."""
+    return len(runs) + (sum(len(run.input) for run in runs) >> 14)
 
 
 def _judged(run: Run, standing: Run) -> Added:

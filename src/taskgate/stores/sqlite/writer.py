@@ -84,12 +84,13 @@ class Writer:
         """Commit what was submitted, then close and give the lock back. Safe to call twice."""
         await self._lane.stop()
 
-    def submit(self, perform: Perform[Item, Outcome], item: Item) -> asyncio.Future[Outcome]:
+    def submit(self, perform: Perform[Item, Outcome], item: Item, *, weight: int = 1) -> asyncio.Future[Outcome]:
         """Have an item performed in the next group commit; the outcome is durable when the future has it.
 
+        `weight` is how many ordinary items it stands for: it bounds a commit and what may wait for one.
         Cancelling the future withdraws nothing. Fails with Unavailable or StoreError.
         """
-        return self._lane.submit(perform, item)
+        return self._lane.submit(perform, item, weight=weight)
 
     # ---------------------------------------------------------------- in the thread
 
