@@ -101,7 +101,7 @@ class Desk:
             raise verdict
         return verdict.run
 
-    async def wait(self, principal: Principal, run_ids: Sequence[str], timeout_s: float) -> list[Run]:
+    async def wait(self, principal: Principal, run_ids: Sequence[str], *, timeout_s: float) -> list[Run]:
         """Those of the runs that have ended, as soon as at least one has; [] at the timeout.
 
         A run that the caller may not see is NotFound for the whole call. Where several are awaited, those that
@@ -113,31 +113,26 @@ class Desk:
         clock = asyncio.get_running_loop().time
         deadline = clock() + min(max(timeout_s, 0.0), MAX_WAIT_S)
         while True:
-            futures = [self._waiters.watch(run_id) for run_id in run_ids]
-            try:
+            with self._waiters.watch(run_ids) as watch:
                 glances = await self._book.glance(run_ids)
                 ended = [r for r, seen in zip(run_ids, glances, strict=True) if not _glimpsed(principal, seen)]
                 left_s = deadline - clock()
                 if ended or left_s <= 0:
                     return [run for run in await self._book.get(ended) if run is not None]
                 linger_s = LINGER_S if len(run_ids) > 1 else 0.0
-                runs = await self._waiters.first(futures, min(left_s, POLL_S), linger_s=linger_s)
+                runs = await watch.first(min(left_s, POLL_S), linger_s=linger_s)
                 if runs:
                     return await self._whole(runs)
-            finally:
-                for future in futures:
-                    future.cancel()
 
     async def wait_fresh(self, run: Run, timeout_s: float) -> Run | None:
         """The end of a run that this very caller just submitted, None at the timeout. Reads nothing."""
         if not run.is_open:
             return run
-        ended = await self._waiters.first([self._waiters.watch(run.id)], min(timeout_s, MAX_WAIT_S))
-        if not ended:
-            return None
-        return (await self._whole(ended))[0]
+        with self._waiters.watch([run.id]) as watch:
+            ended = await watch.first(min(timeout_s, MAX_WAIT_S))
+        return (await self._whole(ended))[0] if ended else None
 
-    async def purge_dead(self, principal: Principal, run_ids: Sequence[str] = (), task: str = "") -> int:
+    async def purge_dead(self, principal: Principal, *, run_ids: Sequence[str] = (), task: str = "") -> int:
         """Delete dead letters: these, or all of a task, or all; returns how many."""
         principal.require("submit")
         if run_ids:

@@ -1,4 +1,7 @@
-"""The ends of runs as their journals' readers need them."""
+"""The ends of runs as their journals' readers need them.
+
+The ledger's terminal state is the only end there is; no journal entry claims it.
+"""
 
 from __future__ import annotations
 
@@ -29,4 +32,4 @@ class RunEndings:
 
     def watch(self, subject: str) -> asyncio.Future[Run]:
         """Done when the run has ended."""
-        return self._waiters.watch(subject)
+        return self._waiters.future(subject)

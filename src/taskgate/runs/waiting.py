@@ -1,61 +1,105 @@
 """Callers that wait for the end of runs.
 
-A waiter is registered before the ledger is asked, so an end that happens in between is not missed. The
-end is told by the bus within this process; for ends told by another gateway the caller asks again.
+A watch is opened before the ledger is asked, so an end that happens in between is not missed. Ends are told by
+the bus within this process; for ends told by another gateway the caller asks the ledger again. One watch serves
+any number of runs, and costs one dictionary entry for each.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import TypeVar
 
 from taskgate.bus import Bus
 from taskgate.events import RunFinished
 from taskgate.runs.run import Run
 
+W = TypeVar("W", bound="Watch")
+
+
+class Watch:
+    """The ends of some runs, from the moment it was opened. Use it as a context manager."""
+
+    __slots__ = ("_ended", "_news", "_waiters", "run_ids")
+
+    def __init__(self, waiters: Waiters, run_ids: tuple[str, ...]) -> None:
+        self._waiters = waiters
+        self._news = asyncio.Event()
+        self._ended: list[Run] = []
+        self.run_ids = run_ids
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiters.close(self)
+
+    def told(self, run: Run) -> None:
+        """One of the runs has ended."""
+        self._ended.append(run)
+        self._news.set()
+
+    async def first(self, timeout_s: float, *, linger_s: float = 0.0) -> list[Run]:
+        """The runs that ended, `linger_s` after the first of them, [] at the timeout."""
+        try:
+            async with asyncio.timeout(max(timeout_s, 0.0)):
+                await self._news.wait()
+        except TimeoutError:
+            return self._ended
+        if linger_s and len(self._ended) < len(self.run_ids):
+            await asyncio.sleep(linger_s)
+        return self._ended
+
+
+class FutureWatch(Watch):
+    """The end of one run as a future; cancel it to stop waiting."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, waiters: Waiters, run_ids: tuple[str, ...]) -> None:
+        super().__init__(waiters, run_ids)
+        self.future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        self.future.add_done_callback(lambda _: waiters.close(self))
+
+    def told(self, run: Run) -> None:
+        """The run has ended."""
+        if not self.future.done():
+            self.future.set_result(run)
+
 
 class Waiters:
-    """Futures by run id, resolved with the ended run."""
+    """The open watches, by run id."""
 
     def __init__(self, bus: Bus) -> None:
-        self._waiting: dict[str, set[asyncio.Future[Run]]] = {}
+        self._watches: dict[str, list[Watch]] = {}
         bus.subscribe(RunFinished, self._finished)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._watches)
 
-    def watch(self, run_id: str) -> asyncio.Future[Run]:
-        """A future for the end of this run; cancel it to stop waiting."""
-        future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run_id, set()).add(future)
-        future.add_done_callback(lambda done: self._drop(run_id, done))
-        return future
+    def watch(self, run_ids: Iterable[str]) -> Watch:
+        """Watch these runs until the watch is closed."""
+        return self._open(Watch(self, tuple(run_ids)))
 
-    async def first(
-        self, futures: Iterable[asyncio.Future[Run]], timeout_s: float, *, linger_s: float = 0.0
-    ) -> list[Run]:
-        """The runs that have ended, `linger_s` after the first has, [] at the timeout. The futures are used up."""
-        waits = list(futures)
-        try:
-            if waits:
-                done, open_ = await asyncio.wait(
-                    waits, timeout=max(timeout_s, 0.0), return_when=asyncio.FIRST_COMPLETED
-                )
-                if done and open_ and linger_s:
-                    await asyncio.wait(open_, timeout=linger_s)
-            return [wait.result() for wait in waits if wait.done() and not wait.cancelled()]
-        finally:
-            for wait in waits:
-                wait.cancel()
+    def future(self, run_id: str) -> asyncio.Future[Run]:
+        """The end of this run as a future."""
+        return self._open(FutureWatch(self, (run_id,))).future
 
-    def _drop(self, run_id: str, future: asyncio.Future[Run]) -> None:
-        waiting = self._waiting.get(run_id)
-        if waiting is not None:
-            waiting.discard(future)
-            if not waiting:
-                del self._waiting[run_id]
+    def close(self, watch: Watch) -> None:
+        """Forget a watch."""
+        for run_id in watch.run_ids:
+            watches = self._watches.get(run_id)
+            if watches is not None and watch in watches:
+                watches.remove(watch)
+                if not watches:
+                    del self._watches[run_id]
+
+    def _open(self, watch: W) -> W:
+        for run_id in watch.run_ids:
+            self._watches.setdefault(run_id, []).append(watch)
+        return watch
 
     def _finished(self, event: RunFinished) -> None:
-        for future in tuple(self._waiting.get(event.run.id, ())):
-            if not future.done():
-                future.set_result(event.run)
+        for watch in self._watches.pop(event.run.id, ()):
+            watch.told(event.run)

@@ -166,7 +166,7 @@ async def test_inv_a1_a_foreign_run_is_the_same_not_found(house: House) -> None:
 async def test_waiting_for_runs_returns_the_first_ended(house: House) -> None:
     crew = await house.crew("w1", "work", credit=2)
     runs = [await house.submit("work", number) for number in range(2)]
-    waiting = asyncio.create_task(house.gateway.desk.wait(ADMIN, [run.id for run in runs], 5.0))
+    waiting = asyncio.create_task(house.gateway.desk.wait(ADMIN, [run.id for run in runs], timeout_s=5.0))
     await asyncio.sleep(0)
     await crew.finish(crew.offers[1], "second")
     assert [run.id for run in await waiting] == [runs[1].id]

@@ -132,7 +132,8 @@ class RunRoutes:
     async def _purge_dead(self, request: Request) -> Response:
         principal = allowed(request, "submit")
         body = decoded(await call_of(request).body(self._max_body_bytes), DeadBody)
-        return answer(shapes.PurgedShape(purged=await self._doors.desk.purge_dead(principal, body.ids, task=body.task)))
+        purged = await self._doors.desk.purge_dead(principal, run_ids=body.ids, task=body.task)
+        return answer(shapes.PurgedShape(purged=purged))
 
 
 def _fresh(run: Run) -> shapes.AcceptedShape:

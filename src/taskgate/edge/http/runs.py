@@ -86,7 +86,7 @@ class RunEndpoints:
         principal.require("read")
         body = decoded(await call.body(self._max_body_bytes), WaitBody)
         ids = list(dict.fromkeys(body.ids))
-        waiting = self._doors.desk.wait(principal, ids, min(body.timeout_s, asking.MAX_WAIT_S))
+        waiting = self._doors.desk.wait(principal, ids, timeout_s=min(body.timeout_s, asking.MAX_WAIT_S))
         ended: Sequence[Run] = await self._live.during(call, waiting) or ()
         await call.answer(200, encoded(shapes.EndedShape(runs=[run_shape(run) for run in ended])))
 
@@ -97,7 +97,7 @@ class RunEndpoints:
             return None
         if not accepted.replayed:
             return await self._live.during(call, self._doors.desk.wait_fresh(accepted.run, wait_s))
-        found = await self._live.during(call, self._doors.desk.wait(principal, [accepted.run.id], wait_s))
+        found = await self._live.during(call, self._doors.desk.wait(principal, [accepted.run.id], timeout_s=wait_s))
         return found[0] if found else None
 
 
