@@ -181,10 +181,11 @@ class SimpleWorker:
     `done` counts, per run id, how often it did the work: the side effects.
     """
 
-    def __init__(self, gateway: GatewayProcess, name: str, task: str = "echo") -> None:
+    def __init__(self, gateway: GatewayProcess, name: str, *, task: str = "echo", says_times: int = 1) -> None:
         self._gateway = gateway
         self._name = name
         self._task = task
+        self._says_times = says_times
         self.done: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -205,7 +206,8 @@ class SimpleWorker:
                     run_id = frame["tracking_id"]
                     self.done[run_id] = self.done.get(run_id, 0) + 1
                     answer = {"type": "task_result", "tracking_id": run_id, "status": "ok", "result": frame["payload"]}
-                    await socket_.send_json(answer)
+                    for _ in range(self._says_times):
+                        await socket_.send_json(answer)
 
 
 class Caller:
