@@ -63,16 +63,20 @@ def explained(door: Door) -> Iterator[None]:
         raise
 
 
-def each(ids: tuple[str, ...], verb: Callable[[str], Any], *, screen: Screen, said: str) -> int:
-    """Do the verb for every id; one line or one JSON verdict each; the exit code."""
+def each(names: tuple[str, ...], verb: Callable[[str], Any], *, screen: Screen, said: str) -> int:
+    """Do the verb for every name; one line (`said`, with `{result}`) or one JSON verdict each; the exit code."""
     verdicts: list[dict[str, Any]] = []
-    for run_id in ids:
+    sentences: list[str] = []
+    for name in names:
         try:
-            verdicts.append({"id": run_id, "ok": True, "result": verb(run_id)})
+            result = verb(name)
         except TaskgateError as error:
-            verdicts.append({"id": run_id, "ok": False, "error": {"code": error.code, "detail": error.detail}})
-    why = {verdict["id"]: verdict.get("error", {}).get("detail", "") for verdict in verdicts}
-    screen.sentences([f"{name}: {detail}" if detail else f"{name} {said}" for name, detail in why.items()], verdicts)
+            verdicts.append({"id": name, "ok": False, "error": {"code": error.code, "detail": error.detail}})
+            sentences.append(f"{name}: {error.detail or error.code}")
+        else:
+            verdicts.append({"id": name, "ok": True, "result": result})
+            sentences.append(f"{name} {said.format(result=result)}")
+    screen.sentences(sentences, verdicts)
     return 0 if all(verdict["ok"] for verdict in verdicts) else 1
 
 

@@ -123,7 +123,7 @@ def retry(client: Client, screen: Screen, *, run_ids: tuple[str, ...]) -> int:
     Example:
       taskgate runs retry 01890a5d-ac96-7cc5-9e4b-2f0c8b1d7a11
     """
-    return each(run_ids, lambda run_id: client.run(run_id).retry().id, screen=screen, said="is done again")
+    return each(run_ids, lambda run_id: client.run(run_id).retry().id, screen=screen, said="is done again as {result}")
 
 
 def show_runs(screen: Screen, found: list[Run]) -> None:

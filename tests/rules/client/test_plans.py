@@ -68,6 +68,26 @@ def test_of_many_runs_each_is_watched_in_turn() -> None:
     assert asked_count == 3
 
 
+def test_many_ends_are_gathered_and_few_are_not() -> None:
+    """A look at a thousand runs for every single end would keep the gateway from doing them."""
+    clock = StillClock()
+    names = [f"run-{number}" for number in range(1000)]
+
+    def replies() -> Any:
+        left, taken_at = list(names), clock.at
+        while left:  # 500 runs end per second
+            count = max(1, int((clock.at - taken_at) * 500))
+            taken_at = clock.at
+            yield answer({"runs": [run(name, "succeeded") for name in left[:count]]})
+            left = left[count:]
+
+    played = play(plans.as_completed(names, None, patience=patience(clock)), replies(), clock)
+    assert [state.id for state in played.items] == names
+    assert len(played.requests) < 100
+    assert max(played.pauses) <= 0.2
+    assert min(played.pauses) < 0.006
+
+
 def test_verdicts_must_match_the_items() -> None:
     clock = StillClock()
     plan = plans.submit_many("t", [1, 2], key=None, options={}, patience=patience(clock))
