@@ -42,7 +42,9 @@ def idempotency_key_of(value: bytes | None) -> str:
     text = value.decode("latin-1").strip()
     if text.startswith('"'):
         quoted = _QUOTED.fullmatch(text)
-        text = "" if quoted is None else re.sub(r"\\(.)", r"\1", quoted[1])
+        text = "" if quoted is None else quoted[1]
+        if "\\" in text:
+            text = re.sub(r"\\(.)", r"\1", text)
     check_idempotency_key(text)
     return text
 
