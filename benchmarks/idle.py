@@ -47,9 +47,10 @@ def measure_idle(processes: Processes, run: Path, *, count: int = 0, is_quick: b
 
     say(f"idle: an empty gateway for {window_s:.0f} s")
     crowd.ask({"do": "watch", "seconds": 1}, timeout_s=30)
-    own_before = commit_counts(door.folder)
+    own_before, own_cpu_before = commit_counts(door.folder), cpu_s(pid)
     time.sleep(window_s)
     own = committed_between(own_before, commit_counts(door.folder))
+    own_share = (cpu_s(pid) - own_cpu_before) / window_s
     memory_before = resident_bytes(pid)
 
     say(f"idle: {count:,} workers connect")
@@ -65,7 +66,7 @@ def measure_idle(processes: Processes, run: Path, *, count: int = 0, is_quick: b
     door.process.check()
     sample = {
         "workers": count, "kib_each": each_kib, "cpu_share": used_s / elapsed_s, "heartbeats": seen["beats"],
-        "answered": seen["acks"], "lost": seen["lost"], "commits": commits, "own_commits": own, "window_s": elapsed_s,
+        "answered": seen["acks"], "lost": seen["lost"], "commits": commits, "own_commits": own, "own_cpu_share": own_share, "window_s": elapsed_s,
     }  # fmt: skip
     return _section(sample, wanted)
 
@@ -86,6 +87,7 @@ def _section(sample: dict[str, float], wanted: int) -> Section:
         f"{sample['commits']:.0f}", f"{own:.0f}",
     ]  # fmt: skip
     notes = [f"a heartbeat every {HEARTBEAT_S:.0f} s each; own: commits of the empty gateway in the same time"]
+    notes.append(f"the empty gateway alone used {sample['own_cpu_share']:.1%} of a core, which is in the figure")
     if count < wanted:
         notes.append(f"{wanted:,} were wanted; the limit of open files allows {count:,.0f}")
     if sample["lost"] or answered < beats * 0.99:
