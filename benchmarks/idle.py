@@ -66,8 +66,8 @@ def measure_idle(processes: Processes, run: Path, *, count: int = 0, is_quick: b
     door.process.check()
     sample = {
         "workers": count, "kib_each": each_kib, "cpu_share": used_s / elapsed_s, "heartbeats": seen["beats"],
-        "answered": seen["acks"], "lost": seen["lost"], "commits": commits, "own_commits": own, "own_cpu_share": own_share,
-        "window_s": elapsed_s,
+        "answered": seen["acks"], "lost": seen["lost"], "commits": commits, "own_commits": own,
+        "own_cpu_share": own_share, "window_s": elapsed_s,
     }  # fmt: skip
     return _section(sample, wanted)
 
