@@ -5,7 +5,7 @@ Pure; shared by whoever makes, moves or shows a run.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from taskgate.runs.ports import AttemptEnd, Move
 from taskgate.runs.run import ENDED, Attempt, Run

@@ -6,9 +6,10 @@ The rules of `lifecycle` in code. Nothing here reads a clock or a store; `now` a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from taskgate.runs.chain import advance_at, chain_of, queue_of
 from taskgate.runs.happenings import (
@@ -24,7 +25,7 @@ from taskgate.runs.happenings import (
 )
 from taskgate.runs.ports import AttemptEnd, Move
 from taskgate.runs.retry import pause_s
-from taskgate.runs.run import Outcome, Run, RunError, Status
+from taskgate.runs.run import ENDED, Outcome, Run, RunError, Status
 from taskgate.runs.task import QueueKey, TaskDefinition
 
 LOSSES_OUT = 3
@@ -53,14 +54,12 @@ class Decision:
     # ---------------------------------------------------------------- what a holder says
 
     def _succeeded(self, event: Succeeded) -> Move:
-        started_at = self.run.started_at or event.started_at or self.now
         return self._ended(
             Status.SUCCEEDED,
             tries=self.tries_before + 1,
             end=self._end(Outcome.SUCCEEDED, started_at=event.started_at or self.now),
             output=event.output,
             digest=event.digest,
-            started_at=started_at,
         )
 
     def _failed(self, event: Failed) -> Move:
@@ -217,9 +216,9 @@ class Decision:
             Status.QUEUED,
             end=end,
             chain_position=position,
-            queue=queue_of(self.run.task, self.run.version, self.chain[position]),
+            queue=queue_of(self.run.task, self.chain[position], version=self.run.version),
             start_by_at=self._start_by(),
-            advance_at=advance_at(self.chain, position, self.now),
+            advance_at=advance_at(self.chain, position, now=self.now),
         )
 
     def _ended(
@@ -232,7 +231,6 @@ class Decision:
         tries: int | None = None,
         lost: int | None = None,
         digest: str = "",
-        started_at: float | None = None,
     ) -> Move:
         return self._move(
             status,
@@ -240,11 +238,9 @@ class Decision:
             tries=self.run.tries if tries is None else tries,
             lost_count=self.run.lost_count if lost is None else lost,
             unstarted_count=self.run.unstarted_count,
-            ended_at=self.now,
             output=output,
             error=error,
             result_digest=digest,
-            started_at=started_at,
         )
 
     def _move(
@@ -257,11 +253,9 @@ class Decision:
         unstarted_count: int = 0,
         chain_position: int | None = None,
         queue: QueueKey | None = None,
-        started_at: float | None = None,
         due_at: float | None = None,
         start_by_at: float | None = None,
         advance_at: float | None = None,
-        ended_at: float | None = None,
         output: bytes | None = None,
         error: RunError | None = None,
         result_digest: str = "",
@@ -282,8 +276,8 @@ class Decision:
             due_at=due_at,
             start_by_at=start_by_at,
             advance_at=advance_at,
-            started_at=started_at or run.started_at or (end.started_at if end is not None else None),
-            ended_at=ended_at,
+            started_at=run.started_at or (end.started_at if end is not None else None),
+            ended_at=self.now if status in ENDED else None,
             output=output,
             error=error,
             result_digest=result_digest,

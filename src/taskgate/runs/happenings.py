@@ -1,14 +1,16 @@
-"""What can happen to a run, as values; `lifecycle` says what each of them means."""
+"""What can happen to a run, as values.
+
+`lifecycle` says which of them means something in which state, `deciding` what it makes of the run.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from taskgate.runs.run import RunError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded:
+class Succeeded(Struct, frozen=True, kw_only=True):
     """The holder's answer; `digest` names it, so that the same answer again is known."""
 
     output: bytes
@@ -16,8 +18,7 @@ class Succeeded:
     started_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """The holder could not do it; `response` is what it answered, where there is any."""
 
     error: RunError
@@ -26,13 +27,11 @@ class Failed:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseExpired:
+class LeaseExpired(Struct, frozen=True, kw_only=True):
     """Nobody renewed the lease in time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HolderLost:
+class HolderLost(Struct, frozen=True, kw_only=True):
     """The holder is gone for good; `begun` says whether it had accepted the run, `started_at` when."""
 
     reason: str
@@ -40,25 +39,21 @@ class HolderLost:
     started_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """The holder gave the offer back."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAsked:
+class CancelAsked(Struct, frozen=True, kw_only=True):
     """A caller wants it to end now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerPassed:
+class TimerPassed(Struct, frozen=True, kw_only=True):
     """One of the run's timers is due; which one, the run itself says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(Struct, frozen=True):
     """The event means nothing to the run as it is; `is_repeat`: it is the very result that the run ended with."""
 
     reason: str

@@ -1,4 +1,7 @@
-"""A clock that moves only when told to: expiry is tested in microseconds."""
+"""A clock that moves only when told to.
+
+Rules take `now`, adapters a clock: with this one expiry is tested in microseconds on every backend.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from taskgate.runs.chain import advance_at, chain_of, moved, queue_of
 from taskgate.runs.happenings import Event, Stale
@@ -31,13 +32,13 @@ def queued(definition: TaskDefinition = ALONE, *, position: int = 0, **changes: 
         tenant=Tenant(site_id="s"),
         task="t",
         definition="d",
-        queue=queue_of("t", "", chain[position]),
+        queue=queue_of("t", chain[position], version=""),
         input=b"1",
         status=Status.QUEUED,
         chain_position=position,
         created_at=NOW,
         start_by_at=None if limit_s is None else NOW + limit_s,
-        advance_at=advance_at(chain, position, NOW),
+        advance_at=advance_at(chain, position, now=NOW),
     )
     return replace(plain, **changes)
 

@@ -1,10 +1,14 @@
-"""Reading runs in memory, over the state of the memory ledger."""
+"""Reading runs in memory, over the state of the memory ledger: never older than its last verb.
+
+The values are immutable, so they are handed out as they are.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from taskgate.runs.ports import Glance, RunFilter
 from taskgate.runs.run import Run, Status

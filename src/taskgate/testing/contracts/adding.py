@@ -1,4 +1,7 @@
-"""`RunLedger.add`: accepted once whatever is sent twice, and leased in the same commit where a grant came along."""
+"""`RunLedger.add`: accepted once whatever is sent twice, and leased in the same commit where a grant came along.
+
+INV-T2 and INV-T3 as far as a store answers for them: what was answered is stored, what is stored is answered.
+"""
 
 from __future__ import annotations
 

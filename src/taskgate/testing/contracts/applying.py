@@ -1,12 +1,15 @@
-"""`RunLedger.apply`: compare-and-set. What the guard does not fit changes nothing; what ended never changes."""
+"""`RunLedger.apply`: compare-and-set. What the guard does not fit changes nothing; what ended never changes.
+
+INV-F1, INV-F3, INV-T4 and INV-T9: the guard is the store's whole share of the rules, and it has no gaps.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.ports import Applied, AttemptEnd, Move, Renewed
 from taskgate.runs.run import ENDED, OPEN, Attempt, Outcome, Run, RunError, Status
@@ -54,23 +57,11 @@ class ApplyContract:
         assert (ended.started_at, ended.current.started_at) == (run.started_at, run.started_at)
 
     async def test_every_field_of_a_move_is_written(self, stage: RunStage) -> None:
-        run = await stage.offered(advance_at=stage.clock.now() + 1)
-        now = stage.clock.now()
-        error = RunError(code="ODD", message='say "ü"\n', retryable=False, error_class="timeout", retry_at=now + 1 / 3)
-        end = AttemptEnd(
-            outcome=Outcome.TIMED_OUT,
-            ended_at=now + 0.5,
-            started_at=now + 0.125,
-            error=error,
-            response=b'{"half":true}',
-            moved_on_because="2 tries are used up",
-        )
-        wanted = Move(
-            run_id=run.id,
+        run, now = await stage.offered(advance_at=stage.clock.now() + 1), stage.clock.now()
+        wanted = move(
+            run,
+            Status.SCHEDULED,
             from_statuses=frozenset({Status.RUNNING, Status.QUEUED}),
-            attempt=1,
-            token=renewal(run).token,
-            status=Status.SCHEDULED,
             chain_position=3,
             tries=4,
             lost_count=2,
@@ -80,7 +71,6 @@ class ApplyContract:
             start_by_at=now + 8,
             advance_at=now + 9,
             started_at=now + 0.125,
-            end=end,
         )
         assert await stage.ledger.apply([wanted]) == [APPLIED]
         got = await stage.whole(run)
@@ -88,6 +78,19 @@ class ApplyContract:
             assert getattr(got, name) == getattr(wanted, name), name
         assert (got.start_by_at, got.advance_at, got.started_at) == (now + 8, now + 9, now + 0.125)
         assert (got.lease, got.current, got.attempt) == (None, None, 1)
+
+    async def test_every_field_of_an_ended_attempt_is_written(self, stage: RunStage) -> None:
+        run, now = await stage.offered(), stage.clock.now()
+        error = RunError(code="ODD", message='say "ü"\n', retryable=False, error_class="timeout", retry_at=now + 1 / 3)
+        end = AttemptEnd(
+            outcome=Outcome.TIMED_OUT,
+            ended_at=now + 0.5,
+            started_at=now + 0.125,
+            error=error,
+            response=b'{"half":true}',
+            moved_on_because="2 tries are used up",
+        )
+        await stage.ledger.apply([requeueing(run, now, end=end)])
         first = Attempt(
             number=1,
             target="workers",
@@ -101,7 +104,7 @@ class ApplyContract:
             response=b'{"half":true}',
             moved_on_because="2 tries are used up",
         )
-        assert got.attempts == (first,)
+        assert (await stage.whole(run)).attempts == (first,)
 
     async def test_timers_that_a_move_leaves_out_are_gone(self, stage: RunStage) -> None:
         now = stage.clock.now()
@@ -164,6 +167,15 @@ class ApplyContract:
         for decided in (success(run, now), requeueing(run, now), cancellation(run, now)):
             assert await stage.ledger.apply([replace(decided, **wrong)]) == [STALE]
             assert await stage.whole(run) == run
+
+    @pytest.mark.parametrize(
+        "wrong", [{"token": "guess"}, {"attempt": 2}, {"from_position": 1}, {"lease_expires_at": 1.0}]
+    )
+    async def test_a_stale_move_leaves_no_trace_in_history(self, stage: RunStage, wrong: dict[str, Any]) -> None:
+        run, now = await stage.accepted(), stage.clock.now()
+        assert await stage.ledger.apply([replace(requeueing(run, now + 9), **wrong)]) == [STALE]
+        assert await stage.ledger.apply([requeueing(run, now)]) == [APPLIED]
+        assert [attempt.ended_at for attempt in (await stage.whole(run)).attempts] == [now]
 
     async def test_a_move_without_a_token_is_guarded_by_the_attempt_alone(self, stage: RunStage) -> None:
         run = await stage.accepted()

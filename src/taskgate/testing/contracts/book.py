@@ -1,12 +1,15 @@
-"""`RunBook`: reading runs, never across tenants where a site is named, and never older than the last commit."""
+"""`RunBook`: reading runs, never across tenants where a site is named, and never older than the last commit.
+
+A listing names its site; reading by id leaves tenancy to the caller.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.ports import Glance, RunFilter
 from taskgate.runs.run import Run, Status, Tenant

@@ -1,4 +1,7 @@
-"""`RunLedger.claim`: only what is queued, only once, and the fence grows with every lease (INV-F2)."""
+"""`RunLedger.claim`: only what is queued, only once, and the fence grows with every lease (INV-F2).
+
+A claim takes nothing away from anybody: what is leased stays leased until a move ends it.
+"""
 
 from __future__ import annotations
 

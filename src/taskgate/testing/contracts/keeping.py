@@ -1,10 +1,12 @@
-"""`RunBook.mark_stopped`, `purge` and `remove`: the little that happens to a run after its end."""
+"""`RunBook.mark_stopped`, `purge` and `remove`: the little that happens to a run after its end.
+
+An open run is never deleted, and a deleted one leaves neither attempts nor key.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.ports import AddVerdict, RunFilter
 from taskgate.runs.run import ENDED, Status

@@ -22,7 +22,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from taskgate.runs import happenings
 from taskgate.runs.chain import advance_at, chain_of, queue_of
-from taskgate.runs.deciding import LOSSES_OUT, UNSTARTED_OUT
 from taskgate.runs.lifecycle import advance
 from taskgate.runs.ports import Applied, Move, Renewed
 from taskgate.runs.run import Outcome, Run, RunError, Status
@@ -41,7 +40,9 @@ DEFINITION = TaskDefinition(
     limits=TaskLimits(schedule_to_start_s=90.0),
 )
 CHAIN = chain_of(DEFINITION)
-MOST_OFFERS = sum((target.retries + 1) * UNSTARTED_OUT + LOSSES_OUT for target in CHAIN)
+LOSSES = 3  # the promises of the design, not the constants of the code
+OFFERS = 10
+MOST_OFFERS = sum((target.retries + 1) * OFFERS + LOSSES for target in CHAIN)
 
 picks = st.integers(0, 1000)
 seconds = st.sampled_from([0.01, 1.0, 5.0, 29.9, 30.0, 61.0, 200.0])
@@ -83,10 +84,10 @@ class LifeMachine(RuleBasedStateMachine):
         queued_at = now + (delay_s or 0.0)
         run = self.stage.run(
             status=Status.QUEUED if delay_s is None else Status.SCHEDULED,
-            queue=queue_of("text.echo", "", CHAIN[0]),
+            queue=queue_of("text.echo", CHAIN[0], version=""),
             due_at=None if delay_s is None else queued_at,
             start_by_at=queued_at + 90.0,
-            advance_at=advance_at(CHAIN, 0, queued_at),
+            advance_at=advance_at(CHAIN, 0, now=queued_at),
             deadline_at=None if deadline_s is None else now + deadline_s,
         )
         grants = {run.id: grant(token=f"{run.id}-1")} if leased else {}
@@ -97,53 +98,56 @@ class LifeMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.views)
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
-        self.happen(self.view(pick), happenings.CancelAsked())
+        self._happen(self._view(pick), happenings.CancelAsked())
 
     # ---------------------------------------------------------------- what holders do
 
     @precondition(lambda self: self.views)
     @rule(pick=picks, accept=st.booleans())
     def take(self, pick: int, *, accept: bool) -> None:
-        run = self.view(pick)
+        run = self._view(pick)
         leased = self.runner.run(self.witness.claim([claim(run, token=f"{run.id}-{self.offers[run.id] + 1}")]))[0]
         if leased is not None:
             self.offers[run.id] += 1
             self.views.append(leased)
             if accept:
-                self.renew_view(leased)
+                self._renew_view(leased)
 
     @precondition(lambda self: self.views)
     @rule(pick=picks)
     def renew(self, pick: int) -> None:
-        self.renew_view(self.view(pick))
+        self._renew_view(self._view(pick))
 
     @precondition(lambda self: self.views)
     @rule(pick=picks, output=st.sampled_from([b"1", b'"two"']))
     def succeed(self, pick: int, output: bytes) -> None:
-        run = self.view(pick)
+        run = self._view(pick)
         event = happenings.Succeeded(output=output, digest=output.hex(), started_at=self.clock.now())
-        if self.happen(run, event) is Applied.APPLIED:
-            self.start(run)
+        if self._happen(run, event) is Applied.APPLIED:
+            self._start(run)
 
     @precondition(lambda self: self.views)
     @rule(pick=picks, error=errors)
     def fail(self, pick: int, error: RunError) -> None:
-        run = self.view(pick)
-        if self.happen(run, happenings.Failed(error=error, digest="f", started_at=self.clock.now())) is Applied.APPLIED:
-            self.start(run)
+        run = self._view(pick)
+        if (
+            self._happen(run, happenings.Failed(error=error, digest="f", started_at=self.clock.now()))
+            is Applied.APPLIED
+        ):
+            self._start(run)
 
     @precondition(lambda self: self.views)
     @rule(pick=picks, reason=st.sampled_from(["busy", "draining", "schema"]))
     def refuse(self, pick: int, reason: str) -> None:
-        run = self.view(pick)
+        run = self._view(pick)
         if (run.id, run.attempt) not in self.begun:  # a holder that began it does not refuse it
-            self.happen(run, happenings.Refused(reason=reason))
+            self._happen(run, happenings.Refused(reason=reason))
 
     @precondition(lambda self: self.views)
     @rule(pick=picks)
     def lose(self, pick: int) -> None:
-        run = self.view(pick)
-        self.happen(run, happenings.HolderLost(reason="killed", begun=(run.id, run.attempt) in self.begun))
+        run = self._view(pick)
+        self._happen(run, happenings.HolderLost(reason="killed", begun=(run.id, run.attempt) in self.begun))
 
     # ---------------------------------------------------------------- what time does
 
@@ -154,18 +158,18 @@ class LifeMachine(RuleBasedStateMachine):
         if late:
             self.views += self.runner.run(self.witness.expired(10))
         else:
-            self.sweep()
+            self._sweep()
 
     @precondition(lambda self: self.views)
     @rule(pick=picks)
     def expire(self, pick: int) -> None:
-        self.happen(self.view(pick), happenings.LeaseExpired())
+        self._happen(self._view(pick), happenings.LeaseExpired())
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         for run in self.runner.run(self.witness.expired(100)):
-            assert self.happen(run, happenings.LeaseExpired()) is Applied.APPLIED
+            assert self._happen(run, happenings.LeaseExpired()) is Applied.APPLIED
         for run in self.runner.run(self.witness.due(100)):
-            assert self.happen(run, happenings.TimerPassed()) is Applied.APPLIED
+            assert self._happen(run, happenings.TimerPassed()) is Applied.APPLIED
 
     # ---------------------------------------------------------------- what must hold
 
@@ -174,7 +178,7 @@ class LifeMachine(RuleBasedStateMachine):
         """INV-T6: no target begins a run more often than its tries and three lost holders allow."""
         starts = Counter((run_id, position) for (run_id, _), position in self.begun.items())
         for (run_id, position), count in starts.items():
-            assert count <= CHAIN[position].retries + LOSSES_OUT, (run_id, position, count)
+            assert count <= CHAIN[position].retries + LOSSES, (run_id, position, count)
 
     @invariant()
     def a_running_run_knows_its_tries(self) -> None:
@@ -187,12 +191,13 @@ class LifeMachine(RuleBasedStateMachine):
         """Everything comes to rest: some workers never begin, some die, some fail (INV-T1, INV-T6)."""
         for _ in range(0 if self.witness.is_violated else MOST_OFFERS * 3):
             self.clock.advance(31.0)
-            self.sweep()
+            self._sweep()
             refs = self.runner.run(self.witness.queued("", 100))
             for ref in refs:
-                self.serve(self.witness.seen[ref.run_id])
+                self._serve(self.witness.seen[ref.run_id])
             if not any(run.is_open for run in self.witness.seen.values()):
                 break
+        self.starts_are_counted()
         still = [run for run in self.witness.seen.values() if run.is_open]
         self.runner.run(self.opened.__aexit__(None, None, None))
         self.runner.close()
@@ -201,41 +206,43 @@ class LifeMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- the machine's own hands
 
-    def serve(self, run: Run) -> None:
+    def _serve(self, run: Run) -> None:
         """One holder of an odd kind, named by the run's number."""
-        kind = int(run.id[-4:], 16) % 3
+        kind = int(run.id[-4:], 16) % 4
         leased = self.runner.run(self.witness.claim([claim(run, token=f"{run.id}-{run.attempt + 1}")]))[0]
         assert leased is not None
         if kind == 1:
-            self.renew_view(leased)
+            self._renew_view(leased)
         elif kind == 2:
-            self.fail_at_once(leased)
+            self._fail_at_once(leased)
+        elif kind == 3:
+            self._happen(leased, happenings.Refused(reason="draining"))
 
-    def fail_at_once(self, run: Run) -> None:
+    def _fail_at_once(self, run: Run) -> None:
         error = RunError(code="BROKEN", error_class="task")
-        self.happen(run, happenings.Failed(error=error, digest="f", started_at=self.clock.now()))
-        self.start(run)
+        self._happen(run, happenings.Failed(error=error, digest="f", started_at=self.clock.now()))
+        self._start(run)
 
-    def view(self, pick: int) -> Run:
+    def _view(self, pick: int) -> Run:
         """A run as it was seen at some time, the newest views first."""
         return self.views[-1 - pick % len(self.views)]
 
-    def renew_view(self, run: Run) -> None:
+    def _renew_view(self, run: Run) -> None:
         if self.runner.run(self.witness.renew([renewal(run)]))[0] is Renewed.HELD:
-            self.start(run)
+            self._start(run)
             self.views.append(self.witness.seen[run.id])
 
-    def start(self, run: Run) -> None:
+    def _start(self, run: Run) -> None:
         self.begun[run.id, run.attempt] = run.chain_position
 
-    def happen(self, run: Run, event: happenings.Event) -> Applied:
+    def _happen(self, run: Run, event: happenings.Event) -> Applied:
         """Decide on what was seen, apply to what is."""
         decided = advance(run, event, definition=DEFINITION, now=self.clock.now(), rng=self.rng)
         if isinstance(decided, happenings.Stale):
             return Applied.STALE
-        return self.applied(decided)
+        return self._applied(decided)
 
-    def applied(self, decided: Move) -> Applied:
+    def _applied(self, decided: Move) -> Applied:
         verdict = self.runner.run(self.witness.apply([decided]))[0]
         if verdict is Applied.APPLIED:
             run = self.witness.seen[decided.run_id]

@@ -1,11 +1,14 @@
-"""`RunLedger.renew`: the first renewal accepts and counts the try, and only the holder of the live lease renews."""
+"""`RunLedger.renew`: the first renewal accepts and counts the try, and only the holder of the live lease renews.
+
+A lease that has passed stays its holder's until somebody takes it away.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.ports import Renewed
 from taskgate.runs.run import ENDED, Run, Status
@@ -85,7 +88,7 @@ class RenewContract:
     @pytest.mark.parametrize("wrong", [{"token": "guess"}, {"token": ""}, {"attempt": 2}, {"attempt": 0}])
     async def test_a_wrong_receipt_renews_nothing(self, stage: RunStage, wrong: dict[str, object]) -> None:
         run = await stage.offered()
-        assert await stage.ledger.renew([replace(renewal(run), **wrong)]) == [LOST]  # type: ignore[arg-type]
+        assert await stage.ledger.renew([replace(renewal(run), **wrong)]) == [LOST]
         assert await stage.whole(run) == run
 
     async def test_nobody_holds_what_waits(self, stage: RunStage) -> None:

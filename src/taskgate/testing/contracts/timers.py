@@ -1,4 +1,7 @@
-"""`RunLedger.expired`, `due` and `queued`: what has passed, what is waiting, in order and page by page."""
+"""`RunLedger.expired`, `due` and `queued`: what has passed, what is waiting, in order and page by page.
+
+What these name may be gone by the time it is acted on: the guards of `claim` and `apply` decide.
+"""
 
 from __future__ import annotations
 
