@@ -189,19 +189,24 @@ class LifeMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything comes to rest: some workers never begin, some die, some fail (INV-T1, INV-T6)."""
-        for _ in range(0 if self.witness.is_violated else MOST_OFFERS * 3):
+        try:
+            if not self.witness.is_violated:
+                self._rest()
+        finally:
+            self.runner.run(self.opened.__aexit__(None, None, None))
+            self.runner.close()
+
+    def _rest(self) -> None:
+        for _ in range(MOST_OFFERS * 3):
             self.clock.advance(31.0)
             self._sweep()
-            refs = self.runner.run(self.witness.queued("", 100))
-            for ref in refs:
+            for ref in self.runner.run(self.witness.queued("", 100)):
                 self._serve(self.witness.seen[ref.run_id])
             if not any(run.is_open for run in self.witness.seen.values()):
                 break
         self.starts_are_counted()
         still = [run for run in self.witness.seen.values() if run.is_open]
-        self.runner.run(self.opened.__aexit__(None, None, None))
-        self.runner.close()
-        if still and not self.witness.is_violated:
+        if still:
             raise Violation(f"these never come to rest: {still}")
 
     # ---------------------------------------------------------------- the machine's own hands
