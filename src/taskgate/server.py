@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 DRAIN_S = 10.0
 RECONNECT_S = 1.0
+SWITCH_S = 0.0005
 
 
 class Listener(uvicorn.Server):
@@ -162,6 +164,8 @@ def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
     import uvloop
 
     setup_logs(settings.log)
+    # The store's threads wait for the interpreter at most this long beside a busy event loop.
+    sys.setswitchinterval(SWITCH_S)
 
     async def serve() -> None:
         server = Server(settings, probe=probe)

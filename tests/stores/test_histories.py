@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.ports import Applied, Move
 from taskgate.stores.memory.book import MemoryRunBook

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from taskgate.runs.chain import moved
 from taskgate.runs.ports import Applied, Claim, Move

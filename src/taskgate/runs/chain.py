@@ -33,47 +33,35 @@ def advance_at(chain: list[Target], position: int, *, now: float) -> float | Non
 def moved(run: Run, move: Move) -> Run:
     """The run as it stands after the move was applied."""
     goes_on = move.status not in ENDED
-    current = _ended(run.current, move.end)
-    goes_on = move.status not in ENDED
     current = run.current
     if current is not None and move.end is not None:
         current = _closed(current, move.end)
-    # Spelt out, because `dataclasses.replace` costs twice as much and every run comes by here.
-    return Run(
-        id=run.id, tenant=run.tenant, task=run.task, version=run.version, definition=run.definition,
-        labels=run.labels, priority=run.priority, input=run.input, created_at=run.created_at,
-        deadline_at=run.deadline_at, timeout_s=run.timeout_s, stopped_at=run.stopped_at,
-        idempotency_key=run.idempotency_key, body_digest=run.body_digest, retry_of=run.retry_of,
-        submitted_by=run.submitted_by, traceparent=run.traceparent, attempt=run.attempt,
-        queue=move.queue, status=move.status, chain_position=move.chain_position,
-        tries=move.tries, lost_count=move.lost_count, unstarted_count=move.unstarted_count,
-        due_at=move.due_at, start_by_at=move.start_by_at, advance_at=move.advance_at,
-        ended_at=move.ended_at, output=move.output, error=move.error, result_digest=move.result_digest,
-        started_at=run.started_at or move.started_at,
+    return replace(
+        run,
+        queue=move.queue,
+        status=move.status,
+        chain_position=move.chain_position,
+        tries=move.tries,
+        lost_count=move.lost_count,
+        unstarted_count=move.unstarted_count,
         lease=None,
         current=None if goes_on else current,
         attempts=(*run.attempts, current) if goes_on and current is not None else run.attempts,
-    )  # fmt: skip
+        due_at=move.due_at,
+        start_by_at=move.start_by_at,
+        advance_at=move.advance_at,
+        started_at=run.started_at or move.started_at,
+        ended_at=move.ended_at,
+        output=move.output,
+        error=move.error,
+        result_digest=move.result_digest,
+    )
 
 
 def _closed(attempt: Attempt, end: AttemptEnd) -> Attempt:
     return replace(
         attempt,
         started_at=attempt.started_at or end.started_at,
-        ended_at=end.ended_at,
-        outcome=end.outcome,
-        error=end.error,
-        response=end.response,
-        moved_on_because=end.moved_on_because,
-    )
-
-
-def _ended(current: Attempt | None, end: AttemptEnd | None) -> Attempt | None:
-    if current is None or end is None:
-        return current
-    return replace(
-        current,
-        started_at=current.started_at or end.started_at,
         ended_at=end.ended_at,
         outcome=end.outcome,
         error=end.error,

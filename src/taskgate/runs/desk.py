@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
+
 from taskgate.errors import Conflict, NotFound, TaskgateError
 from taskgate.fleet.fleet import Fleet
 from taskgate.identity.principal import Principal
@@ -61,7 +63,7 @@ class Desk:
         """Runs of the caller's tenant, newest first; the filter's own tenant fields are overwritten."""
         principal.require("read")
         user_id = principal.user_id or wanted.user_id
-        return await self._book.find(replace(wanted, site_id=principal.site_id, user_id=user_id))
+        return await self._book.find(msgspec.structs.replace(wanted, site_id=principal.site_id, user_id=user_id))
 
     async def cancel(self, principal: Principal, run_id: str) -> Run:
         """Cancel an open run at once and for good. Conflict with `extra["status"]` when it has ended."""

@@ -27,6 +27,7 @@ from taskgate.runs.settling import Change, Settler
 _log = logging.getLogger(__name__)
 PAGE = 500
 DUTY = "janitor"
+TERM_S = 30.0
 
 
 class Janitor:
@@ -61,6 +62,7 @@ class Janitor:
         self._settings = settings
         self._journal = journal
         self._name = new_token()
+        self._campaign_at = 0.0
         self._tasks = TaskSet()
 
     async def start(self) -> None:
@@ -80,7 +82,7 @@ class Janitor:
         while True:
             await self._alarm.wait(self._settings.sweep_s)
             try:
-                if await self._leadership.campaign(DUTY, self._name, duration_s=30.0) is None:
+                if not await self._leads():
                     continue
                 await self.sweep()
                 now = self._clock.monotonic()
@@ -92,6 +94,15 @@ class Janitor:
                     await self._purge()
             except (NotNow, StoreError) as error:
                 _log.warning("the janitor pauses: %s", error)
+
+    async def _leads(self) -> bool:
+        """Whether the duty is ours; asked of the store only when a third of the term has gone by."""
+        now = self._clock.monotonic()
+        if now >= self._campaign_at:
+            if await self._leadership.campaign(DUTY, self._name, duration_s=TERM_S) is None:
+                return False
+            self._campaign_at = now + TERM_S / 3
+        return True
 
     async def _expire(self) -> int:
         runs = await self._ledger.expired(PAGE)

@@ -9,16 +9,16 @@ A cancelled caller does not withdraw its items. Failures: `Unavailable` (wait), 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from taskgate.runs.run import Outcome, Run, RunError, Status
 from taskgate.runs.task import QueueKey, TaskDefinition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(Struct, frozen=True, kw_only=True):
     """A lease to be given: to whom, under which token, for how long (an offer's few seconds)."""
 
     holder: str
@@ -33,24 +33,21 @@ class AddVerdict(StrEnum):
     KEY_REUSED = "key_reused"  # same key, other body: `run` is the earlier one
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """Verdict on one new run. `run` is as stored: with its first lease when a grant came along."""
 
     verdict: AddVerdict
     run: Run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """Ask for a lease on a queued run."""
 
     run_id: str
     grant: Grant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
+class Renewal(Struct, frozen=True, kw_only=True):
     """Extend a lease by `duration_s` from now; the first one accepts it: `tries` + 1, `started_at` filled."""
 
     run_id: str
@@ -66,8 +63,7 @@ class Renewed(StrEnum):
     STOP = "stop"  # the run has ended
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnd:
+class AttemptEnd(Struct, frozen=True, kw_only=True):
     """How the current attempt ended. `response` only where it differs from the run's output."""
 
     outcome: Outcome
@@ -78,8 +74,7 @@ class AttemptEnd:
     moved_on_because: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(Struct, frozen=True, kw_only=True):
     """A decided change of one run, applied only if the run still is where the decision saw it.
 
     Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, where they are given,
@@ -120,8 +115,7 @@ class Applied(StrEnum):
     STALE = "stale"  # the guard did not hold: nothing changed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedRef:
+class QueuedRef(Struct, frozen=True, kw_only=True):
     """What a ready queue knows about a queued run."""
 
     run_id: str
@@ -131,8 +125,7 @@ class QueuedRef:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
+class RunFilter(Struct, frozen=True, kw_only=True):
     """Newest first. `site_id` is required; `user_id` narrows a key bound to a user; `cursor` is the last id seen."""
 
     site_id: str
@@ -145,8 +138,7 @@ class RunFilter:
     cursor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(Struct, frozen=True):
     """Whose a run is and where it stands, and nothing of what it carries."""
 
     site_id: str

@@ -41,7 +41,7 @@ class Reports:
             self._change_of(result, run) if run is not None else None for result, run in zip(results, runs, strict=True)
         ]
         for result in results:
-            self._forget(result.run_id, result.attempt)
+            self._hand_back(result)
         settled = iter(await self._settler.settle([change for change in changes if change is not None]))
         acks: list[Ack] = []
         for result, change in zip(results, changes, strict=True):
@@ -53,8 +53,8 @@ class Reports:
         """Offers that came back; `unknown_task` and `schema` also strike the task off that worker."""
         changes: list[Change] = []
         for refusal in refusals:
-            held = self._forget(refusal.run_id, refusal.attempt)
-            if held is None or held.receipt.lease_token != refusal.lease_token:
+            held = self._hand_back(refusal)
+            if held is None:
                 continue
             avoid = "" if refusal.reason == "busy" else holder.id
             if refusal.reason in ("unknown_task", "schema"):
@@ -76,11 +76,13 @@ class Reports:
         helds = [held for receipt in receipts if (held := self._leases.find(receipt)) is not None]
         await self.lost([held for held in helds if held.worker_id == worker_id], reason=reason)
 
-    async def stopped(self, reports: Sequence[Stopped]) -> None:
-        """Cancelled or lost runs that have left their worker."""
-        for report in reports:
-            self._forget(report.run_id, report.attempt)
-            await self._book.mark_stopped(report.run_id, report.attempt)
+    async def stopped(self, worker_id: str, reports: Sequence[Stopped]) -> None:
+        """Runs that have left their worker: cancelled and lost ones, and those that it gave up by itself."""
+        await self.lost_receipts(worker_id, [_receipt(report) for report in reports], reason="the worker gave it up")
+        runs = await self._book.get([report.run_id for report in reports])
+        for report, run in zip(reports, runs, strict=True):
+            if run is not None and run.current is not None and run.current.holder == worker_id:
+                await self._book.mark_stopped(report.run_id, report.attempt)
 
     async def timed_out(self, helds: Sequence[Held]) -> None:
         """Start-to-close limits that passed without a word from the worker."""
@@ -103,9 +105,7 @@ class Reports:
         found: list[Run | None] = []
         unknown: list[int] = []
         for index, result in enumerate(results):
-            held = self._leases.find(
-                Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
-            )
+            held = self._leases.find(_receipt(result))
             found.append(held.run if held is not None else None)
             if held is None:
                 unknown.append(index)
@@ -138,6 +138,11 @@ class Reports:
             return happenings.Failed(error=error, started_at=started_at, digest=_digest(output))
         return happenings.Succeeded(output=output, digest=_digest(output), started_at=started_at)
 
+    def _hand_back(self, said: TaskResult | Refuse) -> Held | None:
+        """The lease that a holder gives up; None, and nothing forgotten, when the receipt is not its own (INV-F1)."""
+        held = self._leases.find(_receipt(said))
+        return self._forget(said.run_id, said.attempt) if held is not None else None
+
     def _forget(self, run_id: str, attempt: int) -> Held | None:
         held = self._leases.forget(run_id, attempt)
         if held is not None:
@@ -145,6 +150,10 @@ class Reports:
             if holder is not None:
                 holder.held.pop(run_id, None)
         return held
+
+
+def _receipt(said: TaskResult | Refuse | Stopped) -> Receipt:
+    return Receipt(run_id=said.run_id, attempt=said.attempt, lease_token=said.lease_token)
 
 
 def _digest(answer: bytes) -> str:

@@ -8,8 +8,9 @@ Moments are epoch seconds; `input` and `output` are JSON bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 from taskgate.runs.task import QueueKey
 
@@ -42,8 +43,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # the worker gave it back
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
+class Tenant(Struct, frozen=True, kw_only=True):
     """Whose run it is. `site_id` is the tenant; the others are recorded attributes."""
 
     site_id: str
@@ -51,8 +51,7 @@ class Tenant:
     app_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunError:
+class RunError(Struct, frozen=True, kw_only=True):
     """Why an attempt or a run did not succeed; `code` is stable, `error_class` steers retries."""
 
     code: str
@@ -62,8 +61,7 @@ class RunError:
     retry_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(Struct, frozen=True, kw_only=True):
     """The right to work on a run until `expires_at`; `accepted` after its first renewal."""
 
     holder: str
@@ -72,8 +70,7 @@ class Lease:
     accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One try by one holder. `request` is None where it equals the run's input, `response` where its output."""
 
     number: int
@@ -90,8 +87,7 @@ class Attempt:
     moved_on_because: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One doing of a task, whole. `current` is the attempt under lease, or the one that an ended run ended with;
     `attempts` are the earlier ones, oldest first.
 
@@ -133,7 +129,7 @@ class Run:
     retry_of: str = ""
     submitted_by: str = ""
     traceparent: str = ""
-    attempts: tuple[Attempt, ...] = field(default=())
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def is_open(self) -> bool:

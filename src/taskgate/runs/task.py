@@ -8,7 +8,6 @@ site declared it. Lookup: the caller's own site first, then `SHARED`.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -62,8 +61,7 @@ def digest_of(definition: TaskDefinition) -> str:
     return hashlib.sha256(msgspec.json.encode(definition, order="sorted")).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class QueueKey:
+class QueueKey(msgspec.Struct, frozen=True, order=True):
     """The set of runs that any of the same workers may take: task, version pin ("" = any), required labels."""
 
     task: str

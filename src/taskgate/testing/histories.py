@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
+
+from msgspec.structs import replace
 
 from taskgate.runs import happenings
 from taskgate.runs.lifecycle import advance
@@ -270,7 +271,7 @@ def _shown(one: Any, other: Any) -> str:
     else:
         prefix = ""
     if isinstance(one, Run) and isinstance(other, Run):
-        pairs = ((name, getattr(one, name), getattr(other, name)) for name in Run.__dataclass_fields__)
+        pairs = ((name, getattr(one, name), getattr(other, name)) for name in Run.__struct_fields__)
         return prefix + "; ".join(f"{name}: {a!r} != {b!r}" for name, a, b in pairs if a != b)
     return f"{prefix}{one!r}\n  {other!r}"
 

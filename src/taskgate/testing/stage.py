@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from taskgate.runs.ports import AttemptEnd, Claim, Grant, Move, Renewal, RunBook, RunLedger
 from taskgate.runs.run import OPEN, Outcome, Run, RunError, Status, Tenant

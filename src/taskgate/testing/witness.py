@@ -8,7 +8,8 @@ a fence that only grows, every attempt kept. One caller at a time: two verbs in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from taskgate.runs.lifecycle import TRANSITIONS
 from taskgate.runs.ports import Added, Applied, Claim, Grant, Move, QueuedRef, Renewal, Renewed, RunBook, RunLedger

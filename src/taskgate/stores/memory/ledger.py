@@ -7,7 +7,8 @@ verb is atomic. An ended run keeps its last attempt as `current`; earlier ones m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from taskgate.clock import Clock
 from taskgate.runs.chain import moved

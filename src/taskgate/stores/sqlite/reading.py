@@ -7,10 +7,10 @@ as the present one is left out of the earlier ones, so the answer is the run as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import apsw
+from msgspec.structs import replace
 
 from taskgate.runs.run import Run
 from taskgate.stores.sqlite.rows import attempts_of, runs_of
