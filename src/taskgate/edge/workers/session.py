@@ -33,6 +33,7 @@ FORBIDDEN = 4403
 HEARTBEAT_MISSED = 4408
 TRY_LATER = 1013
 IN_LIMIT = 10_000
+LONGEST_TICK_S = 30.0
 
 
 class WorkerSession:
@@ -123,7 +124,7 @@ class WorkerSession:
             await self._rooms.reports.refused(self._holder, refusals)
         stops = [event.stopped for event in events if isinstance(event, e.StoppedReported)]
         if stops:
-            await self._rooms.reports.stopped(stops)
+            await self._rooms.reports.stopped(self._link.worker_id, stops)
         for event in events:
             await self._other(event)
         self._count_credit()
@@ -198,7 +199,7 @@ class WorkerSession:
             events = self._link.tick(now)
             if events:
                 self._happened(list(events))
-            await asyncio.sleep(min(max(self._link.next_tick_at() - now, 0.05), 5.0))
+            await asyncio.sleep(min(max(self._link.next_tick_at() - now, 0.05), LONGEST_TICK_S))
 
     async def _leave(self) -> None:
         holder, self._holder = self._holder, None

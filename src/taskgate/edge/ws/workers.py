@@ -7,27 +7,27 @@ a simple client. A worker that does not read for 30 s is closed with 1013: its l
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from taskgate.edge.gate import Gate
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.edge.workers.session import TRY_LATER, WorkerSession
+from taskgate.edge.workers.serving import serve
+from taskgate.edge.workers.session import WorkerSession
 from taskgate.errors import NotFound, TaskgateError, Unauthenticated
 from taskgate.identity.principal import Principal
 from taskgate.ids import is_worker_id
 from taskgate.status import row_of
 from taskgate.wire.json_codec import decode_worker_frame, encode_frames
+from taskgate.wire.messages import GatewayMessage, WorkerMessage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PATH = re.compile(r"/(?:api/v1/)?ws/workers/([^/]+)")
-STALLED_S = 30.0
 
 
 class WorkerSocket:
@@ -49,8 +49,9 @@ class WorkerSocket:
             await _deny(scope, send, error)
             return
         await send({"type": "websocket.accept"})
-        session = WorkerSession(self._rooms, principal, worker_id=worker_id, transport="websocket")
-        await self._serve(session, receive, send)
+        await self._talk(
+            receive, send, WorkerSession(self._rooms, principal, worker_id=worker_id, transport="websocket")
+        )
 
     async def _admit(self, scope: Scope) -> tuple[str, Principal]:
         query = scope.get("query_string", b"")
@@ -58,51 +59,28 @@ class WorkerSocket:
         principal = await self._gate.admit(scope["headers"], query=query, address=client[0] if client else "")
         principal.require("worker")
         found = _PATH.fullmatch(scope["path"])
-        worker_id = unquote(found[1]) if found else ""
+        worker_id = found[1] if found else ""  # the server has decoded the path, once
         if not is_worker_id(worker_id):
             raise NotFound("a worker id is 1-128 characters of A-Za-z0-9_.:@-", code="BAD_WORKER_ID")
         return worker_id, principal
 
-    async def _serve(self, session: WorkerSession, receive: Receive, send: Send) -> None:
-        running = asyncio.create_task(session.run(), name="worker session")
-        reading = asyncio.create_task(self._read(session, receive), name="worker reader")
-        writing = asyncio.create_task(self._write(session, send), name="worker writer")
-        try:
-            await asyncio.wait({running, reading, writing}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            session.seat.close(1000, "")
-            await running
-            await asyncio.wait({writing}, timeout=5.0)
-            for task in (reading, writing):
-                task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
-
-    async def _read(self, session: WorkerSession, receive: Receive) -> None:
+    async def _talk(self, receive: Receive, send: Send, session: WorkerSession) -> None:
         limit = self._rooms.link.max_frame_bytes
-        while session.seat.closed is None:
-            await session.room()
+
+        async def read() -> list[WorkerMessage] | None:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                session.seat.close(1000, "")
-                return
+                return None
             text: str | None = message.get("text")
-            try:
-                session.receive(
-                    decode_worker_frame(message.get("bytes") or b"" if text is None else text, max_bytes=limit)
-                )
-            except TaskgateError as error:
-                session.refuse(error)
+            return decode_worker_frame(message.get("bytes") or b"" if text is None else text, max_bytes=limit)
 
-    async def _write(self, session: WorkerSession, send: Send) -> None:
-        try:
-            while messages := await session.seat.outgoing():
-                for frame in encode_frames(messages, single=session.simple, max_bytes=self._rooms.link.max_frame_bytes):
-                    event = {"type": "websocket.send", "text": frame.decode()}
-                    await asyncio.wait_for(send(event), STALLED_S)
-        except TimeoutError:
-            session.seat.close(TRY_LATER, "the worker does not read")
-        code, reason = session.seat.closed or (1000, "")
-        await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+        async def write(messages: Sequence[GatewayMessage]) -> None:
+            for frame in encode_frames(messages, single=session.simple, max_bytes=limit):
+                await send({"type": "websocket.send", "text": frame.decode()})
+
+        code, reason = await serve(session, read=read, write=write)
+        with contextlib.suppress(OSError):
+            await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
 async def _deny(scope: Scope, send: Send, error: TaskgateError) -> None:
