@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from taskgate.edge.http.asking import caller_of
 from taskgate.edge.http.call import Call
-from taskgate.edge.http.described import described
+from taskgate.edge.http.described import Gives, described
 from taskgate.edge.http.problems import encode_problem
 from taskgate.edge.http.reading import encoded
 from taskgate.errors import InvalidInput, NotFound, TaskgateError, WrongMethod
@@ -45,7 +45,7 @@ def add(
     tag: str,
     operation_id: str,
     scope: str,
-    gives: Mapping[int, type | str],
+    gives: Mapping[int, Gives],
     takes: type | None = None,
     description: str = "",
 ) -> None:

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from taskgate.edge.http import shapes
 from taskgate.edge.http.admin import add, allowed, answer, call_of
 from taskgate.edge.http.bodies import KeyBody, RotateBody
+from taskgate.edge.http.described import Gives
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.reading import decoded
 from taskgate.edge.http.rendering import epoch, key_shape, moment, new_key_shape
@@ -27,7 +28,7 @@ class KeyRoutes:
 
     def add_to(self, app: FastAPI) -> None:
         """Serve them."""
-        made: dict[int, type | str] = {201: shapes.NewKeyShape}
+        made: dict[int, Gives] = {201: shapes.NewKeyShape}
         add(app, "GET", "/v1/keys", endpoint=self._all, summary="List keys", tag=TAG,
             operation_id="listKeys", scope="admin", gives={200: shapes.KeysShape})  # fmt: skip
         add(app, "POST", "/v1/keys", endpoint=self._create, summary="Make a key", tag=TAG,

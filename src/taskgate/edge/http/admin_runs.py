@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from taskgate.edge.http import shapes
 from taskgate.edge.http.admin import add, allowed, answer, call_of
 from taskgate.edge.http.bodies import MAX_ITEMS, DeadBody
+from taskgate.edge.http.described import Gives
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.problems import members_of
 from taskgate.edge.http.reading import decoded
@@ -52,7 +53,7 @@ class RunRoutes:
 
     def add_to(self, app: FastAPI) -> None:
         """Serve them."""
-        page: dict[int, type | str] = {200: shapes.RunsShape}
+        page: dict[int, Gives] = {200: shapes.RunsShape}
         add(app, "GET", "/v1/runs", endpoint=self._find, summary="List runs", tag=TAG,
             operation_id="listRuns", scope="read", gives=page)  # fmt: skip
         add(app, "POST", "/v1/runs/{run_id}/cancel", endpoint=self._cancel, summary="Cancel a run", tag=TAG,

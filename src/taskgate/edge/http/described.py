@@ -13,6 +13,7 @@ from taskgate.edge.http.schemas import REFERENCE, public_name
 from taskgate.edge.http.shapes import Problem
 
 SCOPE = "x-scope"
+Gives = type | str | tuple[type, str]
 
 
 def described(
@@ -21,18 +22,18 @@ def described(
     tag: str,
     operation_id: str,
     scope: str,
-    gives: Mapping[int, type | str],
+    gives: Mapping[int, Gives],
     takes: type | None = None,
     description: str = "",
     parameters: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """One OpenAPI operation. `gives` maps a status to a shape, or to a sentence where there is no body."""
+    """One OpenAPI operation. `gives` maps a status to a shape, to a sentence where there is no body, or to both."""
     needs = f"Needs the scope `{scope}`." if scope else ""
     operation: dict[str, Any] = {
         "summary": summary,
         "tags": [tag],
         "operationId": operation_id,
-        "responses": {str(status): _response(status, shape) for status, shape in gives.items()},
+        "responses": {str(status): _response(told) for status, told in gives.items()},
         SCOPE: scope,
     }
     if text := "\n\n".join(part for part in (description, needs) if part):
@@ -49,22 +50,15 @@ def described(
     return operation
 
 
-def _response(status: int, shape: type | str) -> dict[str, Any]:
-    if isinstance(shape, str):
-        return {"description": shape}
-    words = " ".join((shape.__doc__ or "").split())
+def _response(told: Gives) -> dict[str, Any]:
+    if isinstance(told, str):
+        return {"description": told}
+    shape, words = told if isinstance(told, tuple) else (told, " ".join((told.__doc__ or "").split()))
     schema = {"$ref": REFERENCE.format(name=public_name(shape))}
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
-def parameter(
-    name: str, place: str, schema: dict[str, Any], description: str, *, required: bool = False
-) -> dict[str, Any]:
-    """One OpenAPI parameter; `place` is path, query or header."""
-    return {
-        "name": name,
-        "in": place,
-        "required": required or place == "path",
-        "schema": schema,
-        "description": description,
-    }
+def parameter(name: str, place: str, schema: dict[str, Any], description: str, *, example: str = "") -> dict[str, Any]:
+    """One OpenAPI parameter; `place` is path, query or header. A page fills in the example."""
+    told = {"name": name, "in": place, "required": place == "path", "schema": schema, "description": description}
+    return {**told, "example": example} if example else told

@@ -6,7 +6,7 @@ from typing import Any
 
 from taskgate.edge.http import shapes
 from taskgate.edge.http.bodies import BatchBody, SubmitBody, WaitBody
-from taskgate.edge.http.described import described, parameter
+from taskgate.edge.http.described import Gives, described, parameter
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
@@ -19,9 +19,16 @@ IDEMPOTENCY_KEY = parameter(
     "The same key with the same body gives the same run for 24 hours; with another body it is refused.",
 )
 PREFER = parameter(
-    "Prefer", "header", TEXT, "`wait=10` answers with the ended run when it ends within 10 seconds (at most 60)."
+    "Prefer",
+    "header",
+    TEXT,
+    "`wait=10` answers with the ended run when it ends within 10 seconds (at most 60).",
+    example="wait=10",
 )
-SUBMIT_RESPONSES: dict[int, type | str] = {200: shapes.RunShape, 202: shapes.AcceptedShape}
+SUBMIT_RESPONSES: dict[int, Gives] = {
+    200: (shapes.RunShape, "The run, ended: only with `Prefer: wait`, when it ended in time."),
+    202: (shapes.AcceptedShape, "Accepted: the run is on disk. `Location` says where to read it."),
+}
 
 Operations = dict[tuple[str, str], dict[str, Any]]
 

@@ -6,11 +6,15 @@
   const button = form.querySelector("button");
   const refusal = document.getElementById("refusal");
 
-  // Descriptions come from workers: they are shown as text, never as markup.
+  // Descriptions come from workers: they are shown as text, never as markup; only `code` is set in its own type.
   const plainText = () => ({
     wrapComponents: {
-      Markdown: (_, system) => ({ source }) =>
-        source ? system.React.createElement("p", { className: "plain" }, String(source)) : null,
+      Markdown: (_, { React }) => ({ source }) => {
+        if (!source) { return null; }
+        const parts = String(source).split(/`([^`\n]+)`/);
+        const shown = parts.map((part, index) => (index % 2 ? React.createElement("code", { key: index }, part) : part));
+        return React.createElement("p", { className: "plain" }, ...shown);
+      },
     },
   });
 
