@@ -13,8 +13,8 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,43 +46,45 @@ class Bereaved(Protocol):
 
 
 class Ending:
-    """Ends runs and processes in the background; at most one ending per slot."""
+    """Ends runs and processes in the background, one after the other per slot."""
 
     def __init__(self, pool: Bereaved) -> None:
         self._pool = pool
         self._tasks = TaskSet()
 
     def end_run(self, slot: Slot, assignment: Assignment, *, reason: str) -> None:
-        """Bring the run at hand to its end; the process survives only a cancelled run that ends by itself."""
+        """Bring the run at hand to its end; the process survives only a cancelled run that ends by itself.
+
+        Nothing happens when it turns out not to have begun: then it waits in the pool again.
+        """
+        self._pool.take_back(slot)
+        if assignment not in slot.line:
+            return
         if assignment.ending == "cancelled" and reason != "cancelled":
             assignment.ending = reason  # the ending under way goes on, without the patience
             return
         if not assignment.ending:
             assignment.ending = reason
-            self._spawn(slot, self._end_run(slot, assignment))
+            self._spawn(slot, lambda: self._end_run(slot, assignment))
 
-    def end_process(self, slot: Slot, *, grace_s: float = 0.0) -> asyncio.Task[None] | None:
+    def end_process(self, slot: Slot, *, grace_s: float = 0.0) -> asyncio.Task[None]:
         """End the process and everything below it, and bury it; harmless when that is under way."""
         slot.state = SlotState.LEAVING
-        return self._spawn(slot, self._end_process(slot, grace_s))
+        return self._spawn(slot, lambda: self._end_process(slot, grace_s))
 
     async def close(self) -> None:
         """End every process now, without patience."""
         await self._tasks.close()
-        endings = [self.end_process(slot) for slot in tuple(self._pool.slots)]
-        await asyncio.gather(*(ending for ending in endings if ending is not None))
+        await asyncio.gather(*(self.end_process(slot) for slot in tuple(self._pool.slots)))
 
-    def _spawn(self, slot: Slot, work: object) -> asyncio.Task[None] | None:
-        assert asyncio.iscoroutine(work)
-        if slot.ending is not None and not slot.ending.done():
-            work.close()
-        else:
-            slot.ending = self._tasks.spawn(work, name=f"end of task process {slot.pid}")
+    def _spawn(self, slot: Slot, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        slot.ending = self._tasks.spawn(_after(slot.ending, work), name=f"end of task process {slot.pid}")
         return slot.ending
 
     async def _end_run(self, slot: Slot, assignment: Assignment) -> None:
         pool = self._pool
-        pool.take_back(slot)
+        if assignment not in slot.line or slot.state is SlotState.DEAD:
+            return
         if assignment.ending == "cancelled" and slot.state is SlotState.READY:
             slot.cancel(assignment)
             if await _ends(slot, assignment, pool.settings.cancel_grace_s) and slot.state is SlotState.READY:
@@ -92,6 +94,8 @@ class Ending:
 
     async def _end_process(self, slot: Slot, grace_s: float) -> None:
         pool = self._pool
+        if slot.state is SlotState.DEAD:
+            return
         slot.state = SlotState.LEAVING
         pool.take_back(slot)
         if grace_s > 0 and not slot.exited.is_set():
@@ -141,6 +145,13 @@ def _answer(code: str, kind: str, message: str, *, status: int | None = None) ->
     if status is not None:
         error["signal" if status < 0 else "exit_code"] = abs(status)
     return Answer(False, msgspec.json.encode(error), code, kind)
+
+
+async def _after(earlier: asyncio.Task[None] | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """One ending of a slot at a time."""
+    if earlier is not None:
+        await asyncio.wait({earlier})
+    await work()
 
 
 async def _ends(slot: Slot, assignment: Assignment, within_s: float) -> bool:

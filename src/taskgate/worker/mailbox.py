@@ -34,6 +34,7 @@ class Mailbox:
         self._reader = FrameReader()
         self._decode = msgspec.msgpack.Decoder(ToTask).decode
         self._runs: deque[Go] = deque()
+        self._unwanted: set[int] = set()
         self._lock = threading.RLock()
         self._looked_at = 0.0
         self.setup: Setup | None = None
@@ -57,7 +58,8 @@ class Mailbox:
         while not self._latch.stop_wanted:
             if self._runs and self._has_ticket():
                 go = self._runs.popleft()
-                self.current, self.is_cancelled = go.number, False
+                self.current, self.is_cancelled = go.number, go.number in self._unwanted
+                self._unwanted.discard(go.number)
                 return go
             if not self._wait():
                 return None
@@ -107,7 +109,7 @@ class Mailbox:
                 self._cancel(frame.number)
             elif isinstance(frame, Drop):
                 for _ in range(frame.count):
-                    self._runs.pop()
+                    self._unwanted.discard(self._runs.pop().number)
                 self._answer(Dropped())
             else:
                 self.setup = frame
@@ -118,3 +120,5 @@ class Mailbox:
             self.is_cancelled = True
             if self.on_cancel is not None:
                 self.on_cancel()
+        elif number > self.current:
+            self._unwanted.add(number)  # the wish came together with the run

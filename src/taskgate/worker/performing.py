@@ -83,6 +83,8 @@ class Performer:
         task = loop.create_task(coroutine)
         self._mailbox.on_cancel = task.cancel
         self._latch.interrupt = lambda: _cancel_from_signal(loop, task.cancel)
+        if self._mailbox.is_cancelled:
+            task.cancel()
         try:
             return loop.run_until_complete(task)
         finally:

@@ -92,8 +92,7 @@ def kill_family(pid: int | None, known: Collection[int], *, also: Collection[int
     stopped: set[int] = set()
     family: set[int] = set()
     if pid is not None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        _signal_group(pid, signal.SIGSTOP)  # nobody leaves the family while it is being counted
     for _ in range(ROUNDS):
         processes = table()
         family = orphans({*known, pid or 0}, processes, mark=mark) | {*also}
@@ -109,6 +108,8 @@ def kill_family(pid: int | None, known: Collection[int], *, also: Collection[int
             _signal(member, signal.SIGSTOP)
         stopped |= alive
         family = alive
+    if pid is not None:
+        _signal_group(pid, signal.SIGKILL)
     for member in family:
         _signal(member, signal.SIGKILL)
     return len(family)
@@ -144,3 +145,8 @@ def _bury(dead: Iterable[int], processes: dict[int, Process], *, not_ours: int |
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

@@ -94,16 +94,16 @@ class Pool:
         if assignment is None:
             return False
         slot = next((slot for slot in self.slots if assignment in slot.line), None)
-        if slot is not None and slot.line[0] is not assignment:
-            slot.read()  # it may have come to the head meanwhile
-            if assignment in slot.line:
+        if slot is not None:
+            slot.read()  # it may have ended, or come to the head, meanwhile
+            if slot.head is assignment:
+                self.ending.end_run(slot, assignment, reason=reason)
+            else:
                 self.take_back(slot)
         if assignment in self.waiting:
             self.waiting.remove(assignment)
             del self.here[key]
             self.owner.stopped(assignment)
-        elif slot is not None and assignment in slot.line:
-            self.ending.end_run(slot, assignment, reason=reason)
         return True
 
     def take_back(self, slot: Slot) -> None:
