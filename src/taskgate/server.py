@@ -79,7 +79,8 @@ class Server:
         await self.gateway.start()
         try:
             await ensure_first_keys(self.gateway, settings.data_path)
-            http = build_http(self.gateway, sockets=WorkerSocket(self.gateway.worker_rooms, self._gate))
+            sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
+            http = build_http(self.gateway, sockets=sockets, gate=self._gate)
             door = Listener(_config(self.gateway, http))
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
             grpc = await self._open_grpc() if settings.grpc.enabled else None
