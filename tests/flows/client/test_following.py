@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -197,3 +200,24 @@ def test_any_history_of_cuts_reads_the_same(lengths: list[int]) -> None:
         patience = Patience(total_s=5.0, first_pause_s=0.001, longest_pause_s=0.002)
         with Client(gateway.url, "tg_test", patience=patience) as client:
             assert [entry.seq for entry in client.submit("t", 1).follow()] == list(range(1, END + 1))
+
+
+def test_an_interrupt_leaves_a_client_that_works(shell: Shell) -> None:
+    """Ctrl-C in the middle of a silent stream comes out as KeyboardInterrupt; the next call is answered."""
+    release = threading.Event()
+
+    def quiet() -> Iterator[bytes]:
+        yield journal(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        release.wait(10)
+
+    def script(asked: Asked) -> Reply:
+        return Reply(headers=EVENTS, pieces=quiet()) if asked.path.endswith("/journal") else ACCEPTED
+
+    with serving(script) as gateway:
+        client = shell.client(gateway.url)
+        run = shell.do(client.submit("t", 1))
+        with pytest.raises(KeyboardInterrupt):
+            shell.do(run.follow())
+        release.set()
+        assert shell.do(client.submit("t", 1)).id == "run-1"
