@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,3 +73,25 @@ def test_a_declaration_and_back(at: At, tmp_path: Path) -> None:
     assert "waiting for" in at("runs", "show", waiting).out
     assert at("runs", "cancel", waiting).out == f"{waiting} cancelled\n"
     assert at("tasks", "rm", "made").code == 0
+
+
+def test_an_interrupted_call_leaves_the_run_alone(at: At, gateway: LiveGateway, worker: SmallWorker) -> None:
+    """Ctrl-C ends the watching: exit code 130, no trace, and the run goes on to its end."""
+    command = [sys.executable, "-m", "taskgate", "call", "patient", "--input", "7", "--data-dir", str(gateway.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        run_id = process.stderr.readline().removeprefix("run ").strip()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
+    assert f"taskgate runs cancel {run_id}" in err
+    worker.go.set()
+    assert at("runs", "logs", "-f", run_id).code == 0
+    assert at("runs", "show", run_id, "--json").json["output"] == 7
+
+
+def test_a_reader_that_leaves_early_is_no_error(gateway: LiveGateway) -> None:
+    command = f"{sys.executable} -m taskgate runs logs --help | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20, check=False)
+    assert done.stderr == ""
