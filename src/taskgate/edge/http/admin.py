@@ -37,8 +37,7 @@ def build_admin() -> FastAPI:
 
 def add(
     app: FastAPI,
-    method: str,
-    path: str,
+    served: str,
     *,
     endpoint: Endpoint,
     summary: str,
@@ -49,7 +48,8 @@ def add(
     takes: type | None = None,
     description: str = "",
 ) -> None:
-    """Serve an endpoint and describe it."""
+    """Serve an endpoint and describe it; `served` is method and path, as in `GET /v1/keys`."""
+    method, _, path = served.partition(" ")
     told = described(
         summary=summary,
         tag=tag,

@@ -1,4 +1,7 @@
-"""Administrative endpoints of identity: API keys and one-use tickets."""
+"""Administrative endpoints of identity: API keys and one-use tickets.
+
+A key's text leaves in the answer that makes it, and never again.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,18 @@ class KeyRoutes:
     def add_to(self, app: FastAPI) -> None:
         """Serve them."""
         made: dict[int, Gives] = {201: shapes.NewKeyShape}
-        add(app, "GET", "/v1/keys", endpoint=self._all, summary="List keys", tag=TAG,
+        add(app, "GET /v1/keys", endpoint=self._all, summary="List keys", tag=TAG,
             operation_id="listKeys", scope="admin", gives={200: shapes.KeysShape})  # fmt: skip
-        add(app, "POST", "/v1/keys", endpoint=self._create, summary="Make a key", tag=TAG,
+        add(app, "POST /v1/keys", endpoint=self._create, summary="Make a key", tag=TAG,
             operation_id="createKey", scope="admin", takes=KeyBody, gives=made,
             description="The answer is the only place where the key is ever shown.")  # fmt: skip
-        add(app, "DELETE", "/v1/keys/{key_id}", endpoint=self._revoke, summary="Revoke a key", tag=TAG,
+        add(app, "DELETE /v1/keys/{key_id}", endpoint=self._revoke, summary="Revoke a key", tag=TAG,
             operation_id="revokeKey", scope="admin", gives={204: "It is refused from now on."},
             description="At once: its live connections end too.")  # fmt: skip
-        add(app, "POST", "/v1/keys/{key_id}/rotate", endpoint=self._rotate, summary="Rotate a key", tag=TAG,
+        add(app, "POST /v1/keys/{key_id}/rotate", endpoint=self._rotate, summary="Rotate a key", tag=TAG,
             operation_id="rotateKey", scope="admin", takes=RotateBody, gives=made,
             description="A new key with the same rights; the old one works for `overlap_s` more.")  # fmt: skip
-        add(app, "POST", "/v1/tickets", endpoint=self._ticket, summary="Get a ticket for a WebSocket", tag=TAG,
+        add(app, "POST /v1/tickets", endpoint=self._ticket, summary="Get a ticket for a WebSocket", tag=TAG,
             operation_id="createTicket", scope="", gives={201: shapes.TicketShape},
             description="For browsers, which cannot send a key: `?ticket=` works once, for 30 seconds.")  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Administrative endpoints of runs: list, cancel, retry, why, and dead letters."""
+"""Administrative endpoints of runs: list, cancel, retry, why, and dead letters.
+
+Tenancy is the desk's to check; no endpoint reads a run past it.
+"""
 
 from __future__ import annotations
 
@@ -54,23 +57,23 @@ class RunRoutes:
     def add_to(self, app: FastAPI) -> None:
         """Serve them."""
         page: dict[int, Gives] = {200: shapes.RunsShape}
-        add(app, "GET", "/v1/runs", endpoint=self._find, summary="List runs", tag=TAG,
+        add(app, "GET /v1/runs", endpoint=self._find, summary="List runs", tag=TAG,
             operation_id="listRuns", scope="read", gives=page)  # fmt: skip
-        add(app, "POST", "/v1/runs/{run_id}/cancel", endpoint=self._cancel, summary="Cancel a run", tag=TAG,
+        add(app, "POST /v1/runs/{run_id}/cancel", endpoint=self._cancel, summary="Cancel a run", tag=TAG,
             operation_id="cancelRun", scope="submit", gives={200: shapes.RunShape},
             description="At once and for good. 409 with the final `status` when the run has ended.")  # fmt: skip
-        add(app, "POST", "/v1/runs/{run_id}/retry", endpoint=self._retry, summary="Run it again", tag=TAG,
+        add(app, "POST /v1/runs/{run_id}/retry", endpoint=self._retry, summary="Run it again", tag=TAG,
             operation_id="retryRun", scope="submit", gives={202: shapes.AcceptedShape},
             description="A new run with the same input and `retry_of`; asked twice, the same new run.")  # fmt: skip
-        add(app, "GET", "/v1/runs/{run_id}/why", endpoint=self._why, summary="Why is it not running?", tag=TAG,
+        add(app, "GET /v1/runs/{run_id}/why", endpoint=self._why, summary="Why is it not running?", tag=TAG,
             operation_id="whyRun", scope="read", gives={200: shapes.WhyShape})  # fmt: skip
-        add(app, "GET", "/v1/dead", endpoint=self._dead, summary="List dead letters", tag=DEAD,
+        add(app, "GET /v1/dead", endpoint=self._dead, summary="List dead letters", tag=DEAD,
             operation_id="listDeadLetters", scope="read", gives=page,
             description="Failed runs that nobody retried, newest first.")  # fmt: skip
-        add(app, "POST", "/v1/dead/retry", endpoint=self._retry_dead, summary="Run dead letters again", tag=DEAD,
+        add(app, "POST /v1/dead/retry", endpoint=self._retry_dead, summary="Run dead letters again", tag=DEAD,
             operation_id="retryDeadLetters", scope="submit", takes=DeadBody,
             gives={200: shapes.RetriedShape})  # fmt: skip
-        add(app, "POST", "/v1/dead/purge", endpoint=self._purge_dead, summary="Delete dead letters", tag=DEAD,
+        add(app, "POST /v1/dead/purge", endpoint=self._purge_dead, summary="Delete dead letters", tag=DEAD,
             operation_id="purgeDeadLetters", scope="submit", takes=DeadBody, gives={200: shapes.PurgedShape},
             description="Their inputs, attempts and journals are deleted with them.")  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Administrative endpoints of tasks and workers: definitions, who is connected, drain."""
+"""Administrative endpoints of tasks and workers: definitions, who is connected, drain.
+
+A caller sees the tasks of its own site and those of every site; only an operator sees workers of all sites.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +34,20 @@ class TaskRoutes:
 
     def add_to(self, app: FastAPI) -> None:
         """Serve them."""
-        add(app, "GET", "/v1/tasks", endpoint=self._all, summary="List tasks", tag=TASKS,
+        add(app, "GET /v1/tasks", endpoint=self._all, summary="List tasks", tag=TASKS,
             operation_id="listTasks", scope="read", gives={200: shapes.TasksShape})  # fmt: skip
-        add(app, "GET", "/v1/tasks/{task}", endpoint=self._read, summary="Show a task", tag=TASKS,
+        add(app, "GET /v1/tasks/{task}", endpoint=self._read, summary="Show a task", tag=TASKS,
             operation_id="readTask", scope="read", gives={200: shapes.TaskShape})  # fmt: skip
-        add(app, "PUT", "/v1/tasks/{task}", endpoint=self._declare, summary="Declare a task", tag=TASKS,
+        add(app, "PUT /v1/tasks/{task}", endpoint=self._declare, summary="Declare a task", tag=TASKS,
             operation_id="declareTask", scope="tasks:write", takes=TaskBody, gives={200: shapes.TaskShape},
             description="Runs that were accepted before go on under the definition they were accepted with. A key "
             "that serves every site (`serve:*`) declares it for all of them, any other for its own.")  # fmt: skip
-        add(app, "DELETE", "/v1/tasks/{task}", endpoint=self._withdraw, summary="Take a definition back", tag=TASKS,
+        add(app, "DELETE /v1/tasks/{task}", endpoint=self._withdraw, summary="Take a definition back", tag=TASKS,
             operation_id="withdrawTask", scope="tasks:write", gives={204: "It can be submitted no more."},
             description="All versions, or one. Its runs go on.")  # fmt: skip
-        add(app, "GET", "/gateway/workers", endpoint=self._workers, summary="List workers", tag=WORKERS,
+        add(app, "GET /gateway/workers", endpoint=self._workers, summary="List workers", tag=WORKERS,
             operation_id="listWorkers", scope="read", gives={200: shapes.WorkersShape})  # fmt: skip
-        add(app, "POST", "/gateway/workers/{worker_id}/drain", endpoint=self._drain, summary="Drain a worker",
+        add(app, "POST /gateway/workers/{worker_id}/drain", endpoint=self._drain, summary="Drain a worker",
             tag=WORKERS, operation_id="drainWorker", scope="admin", gives={202: "It was asked."},
             description="It finishes what it holds, takes nothing new and leaves.")  # fmt: skip
 

@@ -58,7 +58,7 @@ def _response(told: Gives) -> dict[str, Any]:
     return {"description": words, "content": {"application/json": {"schema": schema}}}
 
 
-def parameter(name: str, place: str, schema: dict[str, Any], description: str, *, example: str = "") -> dict[str, Any]:
+def parameter(name: str, place: str, *, schema: dict[str, Any], description: str, example: str = "") -> dict[str, Any]:
     """One OpenAPI parameter; `place` is path, query or header. A page fills in the example."""
     told = {"name": name, "in": place, "required": place == "path", "schema": schema, "description": description}
     return {**told, "example": example} if example else told

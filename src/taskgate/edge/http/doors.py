@@ -1,4 +1,7 @@
-"""What the HTTP door needs of a gateway, and nothing more."""
+"""What the HTTP door needs of a gateway, and nothing more.
+
+A gateway fits by having these names; the door never builds or keeps one of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The raw endpoints as the document tells them."""
+"""The raw endpoints as the document tells them.
+
+A test holds that every route that is served stands here or beside its FastAPI endpoint, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ from taskgate.edge.http.described import Gives, described, parameter
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
-TASK = parameter("task", "path", TEXT, "Name of the task.")
-RUN = parameter("run_id", "path", {"type": "string", "format": "uuid"}, "Id of the run.")
+TASK = parameter("task", "path", schema=TEXT, description="Name of the task.")
+RUN = parameter("run_id", "path", schema={"type": "string", "format": "uuid"}, description="Id of the run.")
 IDEMPOTENCY_KEY = parameter(
     "Idempotency-Key",
     "header",
-    {"type": "string", "maxLength": 255},
-    "The same key with the same body gives the same run for 24 hours; with another body it is refused.",
+    schema={"type": "string", "maxLength": 255},
+    description="The same key with the same body gives the same run for 24 hours; with another body it is refused.",
 )
 PREFER = parameter(
     "Prefer",
     "header",
-    TEXT,
-    "`wait=10` answers with the ended run when it ends within 10 seconds (at most 60).",
+    schema=TEXT,
+    description="`wait=10` answers with the ended run when it ends within 10 seconds (at most 60).",
     example="wait=10",
 )
 SUBMIT_RESPONSES: dict[int, Gives] = {
@@ -64,9 +67,13 @@ def _submitting() -> Operations:
 
 
 def _reading() -> Operations:
-    last_id = parameter("Last-Event-ID", "header", NUMBER, "Where a stream that was cut goes on; wins over `after`.")
-    after = parameter("after", "query", NUMBER, "Entries behind this number.")
-    limit = parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1000}, "Entries of one page.")
+    last_id = parameter(
+        "Last-Event-ID", "header", schema=NUMBER, description="Where a stream that was cut goes on; wins over `after`."
+    )
+    after = parameter("after", "query", schema=NUMBER, description="Entries behind this number.")
+    limit = parameter(
+        "limit", "query", schema={"type": "integer", "minimum": 1, "maximum": 1000}, description="Entries of one page."
+    )
     journal = described(
         summary="Read a run's journal",
         tag="Runs",
@@ -100,7 +107,9 @@ def _reading() -> Operations:
 
 
 def _pages() -> Operations:
-    version = parameter("version", "query", {"enum": ["3.1", "3.2"]}, "OpenAPI version of the document.")
+    version = parameter(
+        "version", "query", schema={"enum": ["3.1", "3.2"]}, description="OpenAPI version of the document."
+    )
     health = {
         path: described(
             summary=summary, tag="Gateway", operation_id=operation_id, scope="", gives={200: shapes.HealthShape}

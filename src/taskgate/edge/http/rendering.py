@@ -1,4 +1,7 @@
-"""Domain values into shapes. Payload bytes are embedded as they are, never parsed again."""
+"""Domain values into shapes.
+
+Payload bytes are embedded as they are, never parsed again. Nothing here decides what a caller may see.
+"""
 
 from __future__ import annotations
 
