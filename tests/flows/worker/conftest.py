@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from taskgate.worker.processes import row
 from tests.flows.worker.bench import Bench
+from tests.flows.worker.gateway import FakeGateway
+from tests.flows.worker.rig import Rig
 
 NewBench = Callable[..., Awaitable[Bench]]
+NewRig = Callable[..., Awaitable[Rig]]
 
 
 @pytest.fixture
@@ -35,3 +39,26 @@ async def new_bench() -> AsyncIterator[NewBench]:
 @pytest.fixture
 async def bench(new_bench: NewBench) -> Bench:
     return await new_bench()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    made = FakeGateway()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def new_rig(gateway: FakeGateway, tmp_path: Path) -> AsyncIterator[NewRig]:
+    made: list[Rig] = []
+
+    async def start(**settings: Any) -> Rig:
+        rig = Rig(gateway, tmp_path / "state", **settings)
+        made.append(rig)
+        await rig.start()
+        return rig
+
+    yield start
+    for rig in made:
+        await rig.stop()
