@@ -123,4 +123,4 @@ async def test_queues_that_drained_are_forgotten() -> None:
 async def test_a_hundred_of_a_hundred_thousand_within_a_millisecond() -> None:
     ready = MemoryReadyQueue()
     await ready.offer([*refs(50_000, A), *refs(50_000, A, site="other", priority=3)])
-    assert min([await timed(ready, [A], 100) for _ in range(20)]) < 0.001
+    assert min([await timed(ready, [A], limit=100) for _ in range(20)]) < 0.001

@@ -1,4 +1,7 @@
-"""`Journal.append` and `read`: one gapless sequence per subject, repeats dropped, cut at a gap (INV-L1, INV-L3)."""
+"""`Journal.append` and `read`: one gapless sequence per subject, repeats dropped, cut at a gap (INV-L1).
+
+Text comes out as it went in (INV-L3), and what a subject and a page may cost is bounded (INV-S4).
+"""
 
 from __future__ import annotations
 
