@@ -1,9 +1,12 @@
-"""`taskgate up`: a gateway and a worker in one go, then the tour, then serving until Ctrl-C."""
+"""`taskgate up`: a gateway and a worker in one go, then the tour, then serving until Ctrl-C.
+
+It holds no server code: gateway and worker are processes of their own, started as anybody would start them, and all
+of them have ended before it does.
+"""
 
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -38,7 +41,7 @@ DEMO_TASKS = "taskgate.cli.tour.tasks"
 @click.option(
     "--exit-after-tour", is_flag=True, help="End after the tour: 0 when every call answered as it should, else 1."
 )
-def up(host: str, port: int, grpc_port: int, data_dir: Path, no_demo: bool, exit_after_tour: bool) -> None:  # noqa: FBT001
+def up(*, host: str, port: int, grpc_port: int, data_dir: Path, no_demo: bool, exit_after_tour: bool) -> int:
     """Start a gateway and one worker with an embedded store, and show real calls with their real answers.
 
     Example: taskgate up --exit-after-tour
@@ -67,7 +70,7 @@ def up(host: str, port: int, grpc_port: int, data_dir: Path, no_demo: bool, exit
         code = 1
     finally:
         household.close()
-    sys.exit(code)
+    return code
 
 
 def _tour(household: Household, console: Console, url: str) -> int:

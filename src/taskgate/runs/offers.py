@@ -1,4 +1,8 @@
-"""From a leased run to the message that offers it to a worker."""
+"""From a leased run to the message that offers it to a worker.
+
+What a worker is told about a run is decided here alone. The input is never parsed on its way, and of the tenant only
+what is known is named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Settings of the runs room."""
+"""Settings of the runs room.
+
+The gateway, its sweeps and the worker's heartbeats take their times from here; `renew_below`, `heartbeat_s` and
+`lease_s` must fit each other (docs/decisions/renewal-threshold.md).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Why a run is not running: an answer for people, with a stable code per reason."""
+"""Why a run is not running: an answer for people, with a stable code per reason.
+
+It looks at the run and at who is connected at this moment, and changes nothing. Workers that do not serve the run's
+tenant are neither counted nor named.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What the pool does about what its task processes say."""
+"""What the pool does about what its task processes say.
+
+It decides whose words they are: those of the run at the head of a slot are the run's, any others the worker's own log.
+A run that was told to stop is never reported as ended, only as stopped.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How busy this machine is, for heartbeats: read from /proc, with values that mean nothing where there is none."""
+"""How busy this machine is, for heartbeats: read from /proc, with values that mean nothing where there is none.
+
+It only measures: no run is refused because of it, and a machine without /proc works all the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What a pool of task processes tells its owner."""
+"""What a pool of task processes tells its owner.
+
+The pool knows its owner by this protocol alone and never touches the link: what a word means to the gateway is
+decided by whoever is told.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What carries the link's messages, whichever it is, and how it says that it could not."""
+"""What carries the link's messages, whichever it is, and how it says that it could not.
+
+A transport never judges a message and never tries again. It sorts ends into those that time may mend (Unavailable)
+and those that it will not: a refused credential, a name that another connection took over.
+"""
 
 from __future__ import annotations
 

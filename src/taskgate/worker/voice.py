@@ -55,7 +55,7 @@ class Voice:
         with self._latch.held(), self._lock:
             self._sock.sendall(packed)
 
-    def say(self, stream: int, lines: list[str], level: str = "info") -> None:
+    def say(self, stream: int, lines: list[str], *, level: str = "info") -> None:
         """Log lines; those beyond the run's room are counted and dropped."""
         if self.is_forked:
             return  # the lines are its parent's, who says them
@@ -94,7 +94,7 @@ class Voice:
         if self.is_forked:
             os.write(STDOUT, b"".join(line.encode() + b"\n" for line in lines))
         else:
-            self.say(LOG, lines, level)
+            self.say(LOG, lines, level=level)
 
     def _fitting(self, lines: list[str]) -> tuple[list[str], int]:
         kept, cost = 0, 0

@@ -1,4 +1,8 @@
-"""Where the tour plays: what a step is given, and how its calls and answers are shown."""
+"""Where the tour plays: what a step is given, and how its calls and answers are shown.
+
+A step meets the gateway as any caller does, through the client; it never looks into a store. What a call did not
+answer is StepFailed, whose text is all that the visitor sees.
+"""
 
 from __future__ import annotations
 

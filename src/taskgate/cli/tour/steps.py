@@ -1,4 +1,8 @@
-"""The steps of the tour, in order. Each makes real calls and fails when an answer is not as it should be."""
+"""The steps of the tour, in order.
+
+Each makes real calls and fails when an answer is not as it should be. No step may need what an earlier one left:
+a step that fails is counted and the tour goes on.
+"""
 
 from __future__ import annotations
 

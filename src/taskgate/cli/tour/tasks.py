@@ -1,4 +1,7 @@
-"""The tasks that `taskgate up` brings along: small, real, and each good for one thing worth seeing."""
+"""The tasks that `taskgate up` brings along: small, real, and each good for one thing worth seeing.
+
+They import the standard library and taskgate's own names alone, so that a worker of the base install can offer them.
+"""
 
 from __future__ import annotations
 

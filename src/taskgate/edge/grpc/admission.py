@@ -60,10 +60,10 @@ class Admission:
 
 async def fail(context: Context, error: TaskgateError) -> None:
     """End the call with this error."""
-    await end(context, row_of(error).grpc, error.detail or error.code, code=error.code, after_s=_after(error))
+    await end(context, row_of(error).grpc, text=error.detail or error.code, code=error.code, after_s=_after(error))
 
 
-async def end(context: Context, status: int, text: str, *, code: str = "", after_s: float | None = None) -> None:
+async def end(context: Context, status: int, *, text: str, code: str = "", after_s: float | None = None) -> None:
     """End the call with a status, a sentence, and trailers for machines."""
     trailers = [("error-code", code)] if code else []
     if after_s is not None:

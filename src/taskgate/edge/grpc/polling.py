@@ -115,7 +115,7 @@ class Polls:
         if poller is not None:
             poller.holder.last_heartbeat_at = self._rooms.clock.monotonic()
 
-    def check_holder(self, principal: Principal, worker_id: str, result: TaskResult) -> None:
+    def check_holder(self, principal: Principal, result: TaskResult, *, worker_id: str) -> None:
         """Forbidden when the result is of a run that another worker holds, or of a site that the key does not serve."""
         receipt = Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
         held = self._rooms.leases.find(receipt)

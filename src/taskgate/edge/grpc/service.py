@@ -67,7 +67,7 @@ class GatewayService:
         status = grpc_of_close(code)
         if status:
             after_s = COME_BACK_S if status == UNAVAILABLE else None
-            await end(context, status, reason or f"closed with {code}", code=reason, after_s=after_s)
+            await end(context, status, text=reason or f"closed with {code}", code=reason, after_s=after_s)
 
     async def poll(self, principal: Principal, context: Context) -> None:
         """Hand out runs, at once or as soon as there are any."""
@@ -99,7 +99,7 @@ class GatewayService:
         result = codec.read(request.result, m.TaskResult)
         if not (result.run_id and result.attempt > 0 and result.lease_token):
             raise InvalidInput("a result needs run_id, attempt and lease_token")
-        self._polls.check_holder(principal, request.worker_id, result)
+        self._polls.check_holder(principal, result, worker_id=request.worker_id)
         (ack,) = await self._rooms.reports.results([result])
         if ack.verdict == "stale":
             raise LeaseLost("this attempt does not hold the run any more")
@@ -136,6 +136,6 @@ def _named(context: Context) -> str:
 
 def _later(text: str) -> Any:
     async def call(_: Principal, context: Context) -> None:
-        await end(context, UNIMPLEMENTED, text, code="NOT_YET")
+        await end(context, UNIMPLEMENTED, text=text, code="NOT_YET")
 
     return call

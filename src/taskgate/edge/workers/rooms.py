@@ -1,4 +1,8 @@
-"""What a worker's session needs of the gateway, and nothing more."""
+"""What a worker's session needs of the gateway, and nothing more.
+
+A session is given this bundle and never the gateway itself, so what a worker's word can reach is what stands below.
+The one rule here: a fresh credential on a living link must be a worker's of the same tenant.
+"""
 
 from __future__ import annotations
 

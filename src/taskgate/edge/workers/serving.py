@@ -1,4 +1,8 @@
-"""A session over any transport: one reads, one writes, one works, and when one of them ends all three do."""
+"""A session over any transport: one reads, one writes, one works, and when one of them ends all three do.
+
+It decides the order of an end: the seat is closed, what was received is worked off, what is still to be said has five
+seconds. No task of a session may outlive this call, and a worker that does not read may not hold it open.
+"""
 
 from __future__ import annotations
 
