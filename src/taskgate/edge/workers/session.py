@@ -132,9 +132,10 @@ class WorkerSession:
     async def _other(self, event: e.GatewayEvent) -> None:
         if isinstance(event, e.BeatReceived):
             self._beat(event)
-        elif isinstance(event, e.Draining) and self._holder is not None:
-            self._holder.draining = True
+        elif isinstance(event, e.Draining):
+            self._stop_offers()
         elif isinstance(event, e.Left):
+            self._stop_offers()
             await self._rooms.reports.lost_receipts(self._link.worker_id, event.held, reason="the worker left")
             self.seat.close(NORMAL, "goodbye")
         elif isinstance(event, e.CredentialOffered):
@@ -185,11 +186,17 @@ class WorkerSession:
             holder.credit = credit
             self._rooms.dispatcher.wake()
 
+    def _stop_offers(self) -> None:
+        """Nothing goes to a link that ends: what would, would wait for its offer to run out."""
+        if self._holder is not None:
+            self._holder.draining = True
+
     def _happened(self, events: list[e.GatewayEvent]) -> None:
         self._events.extend(events)
         self._news.set()
 
     def _wake(self) -> None:
+        self._stop_offers()
         self._news.set()
         self._drained.set()
 
