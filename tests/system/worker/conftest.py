@@ -53,8 +53,8 @@ def new_worker(gateway: GatewayProcess, client: Client, tmp_path: Path) -> Itera
     yield start
     for worker in made:
         worker.kill()
-    left = [pid for mark in marks for pid in carriers(mark)]
-    assert left == [], "processes of tasks outlived their worker"
+    # one that was being started when its parent was killed notices by itself
+    until(lambda: not any(carriers(mark) for mark in marks), within_s=10.0)
 
 
 def until(claim: Callable[[], object], within_s: float = 30.0) -> float:
