@@ -27,6 +27,7 @@ from taskgate.lifespan import TaskSet
 
 TOPIC = "identity.keys"
 MAX_OVERLAP_S = 30 * 86_400.0
+MAX_LIFE_S = 100 * 366 * 86_400.0
 _NOBODY = bytes(32)
 
 
@@ -207,7 +208,7 @@ def _check(record: KeyRecord, now: float) -> None:
         "/site_id": not is_site_id(record.site_id),
         "/user_id": not is_person_id(record.user_id),
         "/app_id": not is_person_id(record.app_id),
-        "/expires_at": record.expires_at is not None and record.expires_at <= now,
+        "/expires_at": record.expires_at is not None and not now < record.expires_at <= now + MAX_LIFE_S,
     }
     for path, is_wrong in complaints.items():
         if is_wrong:

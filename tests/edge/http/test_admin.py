@@ -127,6 +127,8 @@ async def test_a_rotated_key_may_overlap(house: House) -> None:
         ({"site_id": "a b"}, "/site_id"),
         ({"user_id": "a\r\nb"}, "/user_id"),
         ({"expires_at": "2001-01-01T00:00:00Z"}, "/expires_at"),
+        ({"expires_at": 1e300}, "/expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59Z"}, "/expires_at"),
     ],
 )
 async def test_a_bad_key_is_not_made(house: House, members: dict[str, object], path: str) -> None:

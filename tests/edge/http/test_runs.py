@@ -58,6 +58,16 @@ async def test_a_failed_run_says_why(house: House) -> None:
     assert told["attempts"][0]["error"]["message"] == "it broke"
 
 
+async def test_a_deadline_beyond_every_calendar(house: House) -> None:
+    key = await house.key("submit", "read", "tasks:write")
+    declared = await house.ask("PUT", "/v1/tasks/my.patient", {"limits": {"deadline_s": 1e15}}, key=key)
+    assert declared.status in (200, 422)
+    if declared.status == 200:
+        run_id = await submitted(house, key, "my.patient")
+        told = (await house.ask("GET", f"/v1/runs/{run_id}", key=key)).told
+        assert told["deadline_at"].startswith("9999-12-31")
+
+
 async def test_pages_of_runs() -> None:
     async with open_house(clock=ManualClock()) as house:
         await house.define(FREE)

@@ -18,15 +18,17 @@ from taskgate.runs.intake import Accepted
 from taskgate.runs.run import Attempt, Outcome, Run, RunError
 from taskgate.runs.task import SHARED, TaskDefinition
 
+LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z
+
 
 def moment(at: float) -> datetime:
-    """Epoch seconds as a moment in UTC, encoded as RFC 3339."""
-    return datetime.fromtimestamp(at, UTC)
+    """Epoch seconds as a moment in UTC, encoded as RFC 3339; what no calendar holds is its last moment."""
+    return datetime.fromtimestamp(at if at < LAST_MOMENT else LAST_MOMENT, UTC)
 
 
 def moment_or_none(at: float | None) -> datetime | None:
     """Like `moment`, for a moment that may not have come."""
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+    return None if at is None else moment(at)
 
 
 def run_shape(run: Run) -> shapes.RunShape:
