@@ -23,7 +23,7 @@ LAST_MOMENT = 253_402_300_799.0  # 9999-12-31T23:59:59Z
 
 def moment(at: float) -> datetime:
     """Epoch seconds as a moment in UTC, encoded as RFC 3339; what no calendar holds is its last moment."""
-    return datetime.fromtimestamp(at if at < LAST_MOMENT else LAST_MOMENT, UTC)
+    return datetime.fromtimestamp(min(LAST_MOMENT, at), UTC)
 
 
 def moment_or_none(at: float | None) -> datetime | None:
