@@ -1,7 +1,7 @@
 """How often an address may fail to show a credential: 5 times a second, over every door.
 
-Only failures count, so a caller with a good key never notices its neighbours behind one address. State per address is
-one moment (a token bucket told as the time at which it is full again); addresses of one IPv6 network /64 are one.
+Only failures count, so a caller with a good key never notices its neighbours behind one address. Addresses of one
+IPv6 network /64 are one.
 """
 
 from __future__ import annotations
@@ -9,35 +9,26 @@ from __future__ import annotations
 import ipaddress
 
 from taskgate.clock import Clock
-
-MAX_ADDRESSES = 20_000
-ROUNDING_S = 1e-6
+from taskgate.limits.bucket import MAX_KEYS, Buckets, Rate
 
 
 class FailedTries:
-    """Failures by address. Not more than `burst` at once and `rate` a second; forgets addresses that keep quiet."""
+    """Failures by address. Not more than `burst` at once and `rate` a second."""
 
-    def __init__(self, clock: Clock, *, rate: float = 5.0, burst: int = 5) -> None:
+    def __init__(self, clock: Clock, *, rate: float = 5.0, burst: int = 5, max_addresses: int = MAX_KEYS) -> None:
         self._clock = clock
-        self._step_s = 1.0 / rate
-        self._burst_s = burst / rate
-        self._full_at: dict[str, float] = {}
+        self._buckets = Buckets(Rate(rate=rate, burst=burst), max_keys=max_addresses)
+
+    def __len__(self) -> int:
+        return len(self._buckets)
 
     def left_s(self, address: str) -> float:
         """Seconds until this address may fail again; 0 when it may now."""
-        full_at = self._full_at.get(network_of(address))
-        if full_at is None:
-            return 0.0
-        left_s = full_at + self._step_s - self._burst_s - self._clock.monotonic()
-        return left_s if left_s > ROUNDING_S else 0.0
+        return self._buckets.wait_s(network_of(address), self._clock.monotonic())
 
-    def count(self, address: str) -> None:
-        """Note a failure."""
-        network, now = network_of(address), self._clock.monotonic()
-        full_at = max(self._full_at.pop(network, now), now)
-        self._full_at[network] = min(full_at + self._step_s, now + self._burst_s)
-        while len(self._full_at) > MAX_ADDRESSES:
-            del self._full_at[next(iter(self._full_at))]
+    def count(self, address: str) -> float:
+        """Note a failure; the seconds to wait when it was one too many."""
+        return self._buckets.take(network_of(address), self._clock.monotonic())
 
 
 def network_of(address: str) -> str:

@@ -59,7 +59,6 @@ class Gate:
             raise
 
     def _count_failure(self, address: str) -> None:
-        left_s = self._failures.left_s(address)
+        left_s = self._failures.count(address)
         if left_s > 0:
             raise Limited("too many failed attempts from this address", retry_after_s=left_s) from None
-        self._failures.count(address)

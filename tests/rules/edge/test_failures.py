@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgate.edge.failures import MAX_ADDRESSES, FailedTries, network_of
+from taskgate.edge.failures import FailedTries, network_of
 from taskgate.testing.clock import ManualClock
 
 
@@ -57,7 +57,10 @@ def test_one_ipv6_network_is_one_address() -> None:
 
 def test_memory_is_bounded() -> None:
     clock = ManualClock()
-    tries = FailedTries(clock)
-    for number in range(MAX_ADDRESSES + 100):
-        tries.count(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
-    assert len(tries._full_at) == MAX_ADDRESSES
+    tries = FailedTries(clock, max_addresses=1000)
+    for number in range(1100):
+        tries.count(f"10.0.{number >> 8}.{number & 255}")
+    assert len(tries) == 1000
+    clock.advance(60)
+    tries.count("10.0.0.1")
+    assert len(tries) == 1
