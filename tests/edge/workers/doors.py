@@ -22,7 +22,7 @@ from taskgate.status import grpc_of_close
 from taskgate.stores.settings import DatabaseSettings
 from taskgate.wire import json_codec, protobuf_codec
 from taskgate.wire import messages as m
-from tests.edge.http.house import ECHO, House
+from tests.edge.http.house import ECHO, FREE, House
 
 PATIENCE_S = 20.0
 CONNECT = "/taskgate.v1.GatewayService/Connect"
@@ -185,6 +185,14 @@ class Doors:
         assert run is not None
         return run
 
+    async def until(self, fits: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        for _ in range(int(PATIENCE_S / 0.02)):
+            if fits():
+                return
+            await asyncio.sleep(0.02)
+        raise TimeoutError("it did not become so")
+
     async def run_when(self, run_id: str, fits: Callable[[Run], bool]) -> Run:
         """The run as soon as it fits, or as it is when patience ends."""
         for _ in range(int(PATIENCE_S / 0.02)):
@@ -218,7 +226,7 @@ async def open_doors(folder: Path, **runs: Any) -> AsyncIterator[Doors]:
         ):
             doors = Doors(server, session, channel)
             doors.worker_key = await doors.house.key("worker", "serve:*", name="workers")
-            await doors.house.define(ECHO)
+            await doors.house.define(ECHO, FREE)
             yield doors
     finally:
         server.stop()
