@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,11 @@ def new_worker(gateway: GatewayProcess) -> Iterator[NewWorker]:
 def client(gateway: GatewayProcess) -> Iterator[Client]:
     with Client(gateway.url, gateway.admin_key) as made:
         yield made
+
+
+def until_online(client: Client, count: int, within_s: float = 30.0) -> None:
+    """Wait until that many workers are online."""
+    deadline = time.monotonic() + within_s
+    while sum(worker.status == "online" for worker in client.workers.all()) < count:
+        assert time.monotonic() < deadline, "the workers did not come"
+        time.sleep(0.02)

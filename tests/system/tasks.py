@@ -53,3 +53,11 @@ def lines(count: int, *, context: Context) -> int:
     for number in range(count):
         context.log(f"line {number} – ünïcode ✓")
     return count
+
+
+@task(name="sys.bare")
+def bare(count: int) -> int:
+    """Write lines straight to file descriptor 1, as C code and subprocesses do."""
+    for number in range(count):
+        os.write(1, f"bare {number}\n".encode())
+    return count

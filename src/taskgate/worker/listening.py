@@ -36,6 +36,7 @@ class SlotListener:
     def done(self, slot: Slot, assignment: Assignment, *, done: Done) -> None:
         pool = self._pool
         assignment.dropped_count += done.dropped_count
+        is_ours = pool.watch.announce(assignment)  # before its last words: a run speaks only after it has begun
         pool.speech.finish(slot, assignment, sizes=(done.out_size, done.err_size))
         if done.leftover and slot.state is SlotState.READY:
             _log.warning("task %r left processes running: its task process is replaced", assignment.task.capability)
@@ -48,7 +49,7 @@ class SlotListener:
             return
         pool.here.pop(assignment.key, None)
         pool.pace.note(assignment.task.capability, done.spent_s)
-        if pool.watch.announce(assignment):
+        if is_ours:
             answer = Answer(done.is_ok, done.body, done.code, done.error_class, done.retryable, done.retry_at)
             pool.owner.ended(assignment, answer, started_at=done.started_at, ended_at=done.started_at + done.spent_s)
 

@@ -156,13 +156,14 @@ class Pool:
 
     def _tell_end(self, slot: Slot, head: Assignment, *, verdict_of: tuple[int | None, bool]) -> None:
         status, was_oom = verdict_of
+        is_ours = self.watch.announce(head)  # before its last words: a run speaks only after it has begun
         self.speech.finish(slot, head, sizes=(slot.child.out.size(), slot.child.err.size()))
         slot.line.clear()
         if self._is_closing or self.here.pop(head.key, None) is None:
             return
         if head.ending in ("cancelled", "lost", "fence"):
             self.owner.stopped(head)
-        elif self.watch.announce(head):
+        elif is_ours:
             now, begun_at = time.time(), head.begun_at
             spent_s = 0.0 if begun_at is None else time.monotonic() - begun_at
             answer = verdict(head, status, was_oom=was_oom)

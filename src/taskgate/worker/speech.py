@@ -64,6 +64,6 @@ class Speech:
     def _say(
         self, assignment: Assignment, stream: int, lines: list[str], *, level: str = "info", at: float | None = None
     ) -> None:
-        if lines:
+        if lines and assignment.is_announced and assignment.ending != "lost":
             assignment.log_bytes += sum(map(len, lines)) + LINE_COST_BYTES * len(lines)
             self._owner.said(assignment, stream, level=level, at=time.time() if at is None else at, lines=lines)
