@@ -187,3 +187,25 @@ async def test_a_full_disk_stops_new_work(gateway: FakeGateway, new_rig: NewRig)
     await until(lambda: rig.link.capacity > 0)
     run_id = gateway.offer("echo", {"value": 1})
     await until(lambda: gateway.result_of(run_id))
+
+
+@pytest.mark.parametrize("jump_s", [-7200.0, 7200.0])
+async def test_f16_a_wall_clock_that_jumps_ends_nothing(
+    gateway: FakeGateway, new_rig: NewRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    """Leases, time limits and fences are counted by the monotonic clock."""
+    gateway.intervals = {"lease_s": 3.0, "heartbeat_s": 0.2, "offer_s": 2.0}
+    await new_rig()
+    gate = tmp_path / "gate"
+    run_id = gateway.offer("slow_talk", {"gate": str(gate)}, timeout_s=60.0)
+    await until(lambda: run_id in gateway.accepts)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump_s)
+    seen_count = len(gateway.beats)
+    await until(lambda: len(gateway.beats) > seen_count + 5)
+    assert gateway.stopped == []
+    gate.touch()
+    await until(lambda: gateway.result_of(run_id))
+    result = gateway.result_of(run_id)
+    assert result is not None
+    assert result.status == "ok"
