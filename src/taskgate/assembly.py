@@ -16,7 +16,8 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.fleet.fleet import Fleet
+from taskgate.events import KeyRevoked
+from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
@@ -147,6 +148,8 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
     bus = Bus()
     stores = open_stores(settings.database_url, clock=clock, probe=probe)
     definitions = Definitions(stores.catalogue)
+    fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
+    bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
     return Ground(
         settings=settings,
         clock=clock,
@@ -154,7 +157,7 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
         probe=probe,
         stores=stores,
         keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals),
-        fleet=Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s),
+        fleet=fleet,
         definitions=definitions,
         declarations=Declarations(stores.catalogue, definitions),
     )
@@ -203,9 +206,10 @@ def _settler(ground: Ground, dispatcher: Dispatcher, *, alarm: Alarm) -> Settler
         ground.definitions,
         bus=ground.bus,
         clock=ground.clock,
-        rng=random.Random(),  # noqa: S311 - jitter of retries, no secret
+        rng=random.Random(),
         probe=ground.probe,
         requeue=dispatcher.replace,
+        dequeue=ground.stores.ready.withdraw,
         on_timer=alarm.remind,
     )
 

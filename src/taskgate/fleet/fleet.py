@@ -7,15 +7,18 @@ which is written at hello, bye and loss and never per heartbeat.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from taskgate.clock import Clock
-from taskgate.errors import NotFound
+from taskgate.errors import NotFound, NotNow, StoreError
 from taskgate.fleet.holder import Holder, Labels
 from taskgate.fleet.ports import Roster, WorkerRecord
 
+_log = logging.getLogger(__name__)
 REPLACED = 4409
+REVOKED = 4401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Fleet:
         self._clock = clock
         self._degraded_after_s = heartbeat_s * 1.5
         self._holders: dict[str, Holder] = {}
+        self._by_task: dict[str, dict[str, Holder]] = {}
         self.generation = 0
 
     def __iter__(self) -> Iterator[Holder]:
@@ -58,25 +62,38 @@ class Fleet:
     async def join(self, holder: Holder) -> None:
         """Seat the holder, close an older connection of the same worker, and write the roster."""
         earlier = self._holders.get(holder.id)
+        if earlier is not None:
+            self._unseat(earlier)
         self._holders[holder.id] = holder
+        for task in holder.tasks:
+            self._by_task.setdefault(task, {})[holder.id] = holder
         self.generation += 1
         if earlier is not None:
             earlier.seat.close(REPLACED, "replaced by a newer connection")
         await self._roster.save(_record(holder, self._clock.now()))
 
     async def leave(self, holder: Holder) -> bool:
-        """Unseat the holder if it still is the one seated under its id."""
+        """Unseat the holder if it still is the one seated under its id; a store that is away does not hinder it."""
         if self._holders.get(holder.id) is not holder:
             return False
-        del self._holders[holder.id]
-        self.generation += 1
-        await self._roster.gone(holder.id, self._clock.now())
+        self._unseat(holder)
+        try:
+            await self._roster.gone(holder.id, self._clock.now())
+        except (NotNow, StoreError) as error:
+            _log.warning("worker %s left while the roster was away: %s", holder.id, error)
         return True
 
-    def fitting(self, site_id: str, task: str, *, version: str = "", labels: Labels = ()) -> list[Holder]:
-        """Every connected worker that can do this task for that site, busy ones too."""
-        every = self._holders.values()
-        return [h for h in every if h.serves(site_id) and h.can_do(task, version=version, labels=labels)]
+    def fitting(self, site_id: str, task: str, *, version: str = "", labels: Labels = ()) -> Iterator[Holder]:
+        """Connected workers that can do this task for that site, busy ones too, the longest unused first."""
+        for holder in self._by_task.get(task, {}).values():
+            if holder.serves(site_id) and holder.can_do(task, version=version, labels=labels):
+                yield holder
+
+    def used(self, holder: Holder, task: str) -> None:
+        """This worker was given a run of the task: the others come first now."""
+        able = self._by_task.get(task, {})
+        if able.pop(holder.id, None) is not None:
+            able[holder.id] = holder
 
     async def drain(self, worker_id: str, *, site_id: str | None) -> None:
         """Ask a worker to finish what it holds and leave. NotFound when it is not connected (or another site's)."""
@@ -92,6 +109,14 @@ class Fleet:
         views = [self._view(record) for record in records]
         seen = [view for view in views if site_id is None or view.site_id in (site_id, "*")]
         return sorted(seen, key=lambda view: (view.status == "offline", view.id))
+
+    def _unseat(self, holder: Holder) -> None:
+        del self._holders[holder.id]
+        for task in [task for task, able in self._by_task.items() if holder.id in able]:
+            del self._by_task[task][holder.id]
+            if not self._by_task[task]:
+                del self._by_task[task]
+        self.generation += 1
 
     def _view(self, record: WorkerRecord) -> WorkerView:
         holder = self._holders.get(record.worker_id)
@@ -112,6 +137,13 @@ class Fleet:
             last_heartbeat_at=record.last_seen_at if holder is None else self._clock.now() - ago,
             first_seen_at=record.first_seen_at,
         )
+
+
+def evict(fleet: Fleet, key_id: str) -> None:
+    """Close every connection that was opened with this key (INV-A5)."""
+    for holder in fleet:
+        if holder.key_id == key_id:
+            holder.seat.close(REVOKED, "the key was revoked")
 
 
 def _record(holder: Holder, now: float) -> WorkerRecord:

@@ -166,8 +166,11 @@ class Desk:
         return _seen(principal, found[0])
 
     def _stop_holder(self, run: Run) -> None:
-        held = self._leases.forget(run.id, run.attempt)
-        holder = self._fleet.find(held.worker_id) if held is not None else None
+        held = self._leases.of_run(run.id, run.attempt)
+        if held is None:
+            return
+        self._leases.drop(held)
+        holder = self._fleet.find(held.worker_id)
         if holder is not None:
             holder.seat.cancel(run.id, run.attempt, reason="cancelled")
 

@@ -91,9 +91,12 @@ class Dispatcher:
         if grant is None:
             await self.enqueue([run])
             return
-        claimed = await self._claim([Claim(run_id=run.id, grant=grant)])
-        if claimed[0] is None:
-            self._matcher.release([grant])
+        try:
+            await self._claim([Claim(run_id=run.id, grant=grant)])
+        except (NotNow, StoreError):
+            await self.enqueue([run])
+        finally:
+            self._matcher.release([grant])  # what was delivered is settled, and is not given back
 
     async def reconcile(self) -> int:
         """Offer every queued run of the ledger again (offering is idempotent); returns how many there are."""

@@ -8,6 +8,7 @@ duty `janitor` and its moves are guarded like everybody's.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
@@ -19,13 +20,15 @@ from taskgate.runs import happenings
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.leases import Leases
-from taskgate.runs.ports import Leadership, RunBook, RunLedger
+from taskgate.runs.ports import Applied, Leadership, RunBook, RunLedger
 from taskgate.runs.reporting import Reports
+from taskgate.runs.run import Run
 from taskgate.runs.settings import RunSettings
 from taskgate.runs.settling import Change, Settler
 
 _log = logging.getLogger(__name__)
 PAGE = 500
+PURGE_PAGES = 20  # in one go, so that expiries are not kept waiting
 DUTY = "janitor"
 TERM_S = 30.0
 
@@ -75,7 +78,21 @@ class Janitor:
     async def sweep(self) -> int:
         """One look at everything that is due; returns how many runs were moved."""
         await self._reports.timed_out(self._leases.overdue(self._clock.monotonic()))
-        return await self._expire() + await self._fire()
+        expired = await _pages(self._ledger.expired, self._expire)
+        return expired + await _pages(self._ledger.due, self._fire)
+
+    async def purge(self) -> int:
+        """Delete runs that ended long ago, some pages of them; returns how many."""
+        count = 0
+        before = self._clock.now() - self._settings.keep_ended_s
+        for _ in range(PURGE_PAGES if self._settings.keep_ended_s else 0):
+            gone = await self._book.purge(before, PAGE)
+            if gone:
+                await self._journal.purge(gone)
+            count += len(gone)
+            if len(gone) < PAGE:
+                break
+        return count
 
     async def _work(self) -> None:
         next_reconcile = next_purge = self._clock.monotonic() + self._settings.reconcile_s
@@ -90,8 +107,8 @@ class Janitor:
                     next_reconcile = now + self._settings.reconcile_s
                     await self._dispatcher.reconcile()
                 if now >= next_purge:
-                    next_purge = now + max(self._settings.reconcile_s, 60.0)
-                    await self._purge()
+                    is_done = await self.purge() < PURGE_PAGES * PAGE
+                    next_purge = now + (max(self._settings.reconcile_s, 60.0) if is_done else 0.0)
             except (NotNow, StoreError) as error:
                 _log.warning("the janitor pauses: %s", error)
 
@@ -104,39 +121,38 @@ class Janitor:
             self._campaign_at = now + TERM_S / 3
         return True
 
-    async def _expire(self) -> int:
-        runs = await self._ledger.expired(PAGE)
+    async def _expire(self, runs: list[Run]) -> int:
         changes: list[Change] = []
         for run in runs:
-            held = self._leases.forget(run.id, run.attempt)
+            held = self._leases.of_run(run.id, run.attempt)
             worker_id = run.lease.holder if run.lease is not None else ""
             holder = self._fleet.find(worker_id)
-            if holder is not None:
-                holder.held.pop(run.id, None)
-                holder.seat.cancel(run.id, run.attempt, reason="lost")
-                if held is not None and not held.accepted and holder.strike(run.task):
-                    _log.warning("worker %s does not begin offers of %s: it gets no more", worker_id, run.task)
+            if holder is not None and held is not None and not held.accepted and holder.strike(run.task):
+                _log.warning("worker %s does not begin offers of %s: it gets no more", worker_id, run.task)
             changes.append(Change(run, happenings.LeaseExpired(), worker_id))
-        return await self._settle(changes)
+        return await self._settle(changes, order="lost")
 
-    async def _fire(self) -> int:
-        changes = []
-        for run in await self._ledger.due(PAGE):
-            held = self._leases.of_run(run.id)
-            changes.append(Change(run, happenings.TimerPassed()))
-            if held is not None:
-                self._leases.forget(run.id, held.run.attempt)
-                holder = self._fleet.find(held.worker_id)
-                if holder is not None:
-                    holder.seat.cancel(run.id, held.run.attempt, reason="timeout")
-        return await self._settle(changes)
+    async def _fire(self, runs: list[Run]) -> int:
+        return await self._settle([Change(run, happenings.TimerPassed()) for run in runs], order="timeout")
 
-    async def _settle(self, changes: list[Change]) -> int:
-        return len(await self._settler.settle(changes)) if changes else 0
+    async def _settle(self, changes: list[Change], *, order: str) -> int:
+        """Move the runs, then tell the holders of those that moved; a renewal that came first keeps its lease."""
+        helds = [self._leases.of_run(change.run.id, change.run.attempt) for change in changes]
+        count = 0
+        for held, settled in zip(helds, await self._settler.settle(changes), strict=True):
+            if settled.verdict is Applied.APPLIED:
+                count += 1
+                if held is not None:
+                    self._reports.release(held, order=order)
+        return count
 
-    async def _purge(self) -> None:
-        now = self._clock.now()
-        if self._settings.keep_ended_s:
-            gone = await self._book.purge(now - self._settings.keep_ended_s, PAGE)
-            if gone:
-                await self._journal.purge(gone)
+
+async def _pages(read: Callable[[int], Awaitable[list[Run]]], move: Callable[[list[Run]], Awaitable[int]]) -> int:
+    """Move all that there is, page by page, as long as that changes anything; returns how many runs moved."""
+    total = 0
+    while runs := await read(PAGE):
+        count = await move(runs)
+        total += count
+        if len(runs) < PAGE or not count:
+            break
+    return total

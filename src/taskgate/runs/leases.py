@@ -50,13 +50,24 @@ class Leases:
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
+        self._by_worker: dict[str, dict[str, Held]] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
     def put(self, held: Held) -> None:
         """Know this lease; an older one of the same run is over."""
+        older = self._held.get(held.run.id)
+        if older is not None and older is not held:
+            self.drop(older)
         self._held[held.run.id] = held
+        self._by_worker.setdefault(held.worker_id, {})[held.run.id] = held
+
+    def hand_over(self, held: Held, worker_id: str, *, instance: str) -> None:
+        """The lease is known to be with this process of this worker."""
+        self.drop(held, tell=False)
+        held.worker_id, held.instance = worker_id, instance
+        self.put(held)
 
     def find(self, receipt: Receipt) -> Held | None:
         """The lease behind a receipt, None when it is not (or no longer) this very one (INV-F1)."""
@@ -65,25 +76,27 @@ class Leases:
             return None
         return held if held.run.lease.token == receipt.lease_token else None
 
-    def of_run(self, run_id: str) -> Held | None:
-        """The lease of a run, whoever has it."""
-        return self._held.get(run_id)
+    def of_run(self, run_id: str, attempt: int = 0) -> Held | None:
+        """The lease of a run, whoever has it; of this very attempt, where one is given."""
+        held = self._held.get(run_id)
+        return held if held is None or not attempt or held.run.attempt == attempt else None
 
     def of_worker(self, worker_id: str) -> list[Held]:
         """Every lease of a worker."""
-        return [held for held in self._held.values() if held.worker_id == worker_id]
+        return list(self._by_worker.get(worker_id, {}).values())
 
     def overdue(self, now: float) -> list[Held]:
         """Begun runs whose start-to-close limit has passed at `now` (monotonic)."""
         return [h for h in self._held.values() if h.timeout_at is not None and h.timeout_at <= now]
 
-    def forget(self, run_id: str, attempt: int) -> Held | None:
+    def drop(self, held: Held, *, tell: bool = True) -> None:
         """The lease is over, whatever ended it; whoever waits for its renewal learns that it is lost."""
-        held = self._held.get(run_id)
-        if held is None or held.run.attempt != attempt:
-            return None
-        del self._held[run_id]
-        for waiter in held.waiters:
+        if self._held.get(held.run.id) is held:
+            del self._held[held.run.id]
+            of_worker = self._by_worker[held.worker_id]
+            del of_worker[held.run.id]
+            if not of_worker:
+                del self._by_worker[held.worker_id]
+        for waiter in held.waiters if tell else ():
             if not waiter.done():
                 waiter.set_result(Renewed.LOST)
-        return held

@@ -85,7 +85,7 @@ class Leasing:
                 held = Held(run, holder.id, instance=holder.instance, expires_at=self._clock.monotonic())
                 held.introduced = run.lease is not None and run.lease.accepted
                 self._leases.put(held)
-            held.worker_id, held.instance = holder.id, holder.instance
+            self._leases.hand_over(held, holder.id, instance=holder.instance)
             holder.held[run.id] = run.attempt
             self.begin(receipt, holder)
         return lost

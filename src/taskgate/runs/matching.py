@@ -38,7 +38,12 @@ class Matcher:
                 continue
             if best is None or burden(holder) < burden(best):
                 best = holder
-        return None if best is None else self.grant(best)
+                if not holder.held:
+                    break
+        if best is None:
+            return None
+        self._fleet.used(best, queue.task)
+        return self.grant(best)
 
     def grant(self, holder: Holder) -> Grant:
         """Use one credit of this worker for a lease to be written."""

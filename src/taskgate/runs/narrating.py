@@ -8,17 +8,22 @@ commit and may be missing after a crash; the end of a run is never told here: re
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
+from taskgate.errors import NotNow, StoreError
 from taskgate.events import RunMoved, RunStarted
 from taskgate.journal.entry import Batch, Draft
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
-from taskgate.runs.leases import Leases
+from taskgate.runs.leases import Held, Leases
 from taskgate.wire.messages import Log, LogAck, Progress, Receipt
 
+_log = logging.getLogger(__name__)
+PAUSE_S = 0.5
+MOST_KEPT = 10_000  # states that wait for a journal that is away; what is older is dropped
 STATE_STREAM = "state"
 PROGRESS_STREAM = "progress"
 
@@ -49,6 +54,7 @@ class Narrator:
         """Append what holders say; returns the acknowledgements to send and the receipts that were stale."""
         batches: list[Batch] = []
         stale: list[Receipt] = []
+        introduced: list[Held] = []
         for message in messages:
             receipt = Receipt(run_id=message.run_id, attempt=message.attempt, lease_token=message.lease_token)
             held = self._leases.find(receipt)
@@ -57,11 +63,17 @@ class Narrator:
                 continue
             if not held.introduced:
                 held.introduced = True
+                introduced.append(held)
                 batches.append(self._running(held.run.id, held.run.attempt, held.worker_id))
             batches.append(_batch(message))
         if not batches:
             return [], stale
-        verdicts = await self._journal.append(batches)
+        try:
+            verdicts = await self._journal.append(batches)
+        except BaseException:
+            for held in introduced:
+                held.introduced = False
+            raise
         acks = {
             (batch.subject, batch.attempt, batch.stream): verdict.source_seq
             for batch, verdict in zip(batches, verdicts, strict=True)
@@ -94,8 +106,14 @@ class Narrator:
             await self._news.wait()
             self._news.clear()
             states, self._states = self._states, []
-            if states:
-                await self._journal.append(states)
+            try:
+                if states:
+                    await self._journal.append(states)
+            except (NotNow, StoreError) as error:
+                _log.warning("states of %d runs wait for the journal: %s", len(states), error)
+                self._states = (states + self._states)[-MOST_KEPT:]
+                await asyncio.sleep(PAUSE_S)
+                self._news.set()
 
 
 def _batch(message: Log | Progress) -> Batch:

@@ -2,7 +2,8 @@
 
 Every report is checked against its receipt, first here, then by the ledger's compare-and-set (INV-F1). A
 report about a run that this process does not remember (it was restarted) is checked against the book. A
-stale report changes nothing and is answered `stale`, so that the worker forgets it.
+stale report changes nothing and is answered `stale`, so that the worker forgets it. A lease is forgotten only
+after the commit that ends it: while the store is away its holder still holds it.
 """
 
 from __future__ import annotations
@@ -34,15 +35,18 @@ class Reports:
         self._fleet = fleet
         self._settings = settings
 
-    async def results(self, results: Sequence[TaskResult]) -> list[Ack]:
+    async def results(self, results: Sequence[TaskResult], *, worker_id: str = "") -> list[Ack]:
         """One answer per result, in order, after its commit. The same result again is `replayed`."""
+        helds = [self._leases.find(_receipt(result)) for result in results]
         runs = await self._runs_of(results)
         changes = [
             self._change_of(result, run) if run is not None else None for result, run in zip(results, runs, strict=True)
         ]
-        for result in results:
-            self._hand_back(result)
         settled = iter(await self._settler.settle([change for change in changes if change is not None]))
+        for result, held in zip(results, helds, strict=True):
+            if held is not None:
+                self.release(held)
+            self._leave(worker_id, result.run_id, result.attempt)
         acks: list[Ack] = []
         for result, change in zip(results, changes, strict=True):
             verdict = next(settled).verdict if change is not None else Applied.STALE
@@ -52,24 +56,30 @@ class Reports:
     async def refused(self, holder: Holder, refusals: Sequence[Refuse]) -> None:
         """Offers that came back; `unknown_task` and `schema` also strike the task off that worker."""
         changes: list[Change] = []
+        helds: list[Held] = []
         for refusal in refusals:
-            held = self._hand_back(refusal)
+            held = self._leases.find(_receipt(refusal))
             if held is None:
+                self._leave(holder.id, refusal.run_id, refusal.attempt)
                 continue
+            helds.append(held)
             avoid = "" if refusal.reason == "busy" else holder.id
             if refusal.reason in ("unknown_task", "schema"):
                 holder.tasks.pop(held.run.task, None)
             changes.append(Change(held.run, happenings.Refused(reason=refusal.reason), avoid))
         await self._settler.settle(changes)
+        for held in helds:
+            self.release(held)
 
     async def lost(self, helds: Sequence[Held], *, reason: str) -> None:
         """The process that held these is dead or has left for good: end the leases now."""
         changes = []
         for held in helds:
-            self._forget(held.run.id, held.run.attempt)
             event = happenings.HolderLost(reason=reason, begun=held.accepted, started_at=held.started_at)
             changes.append(Change(held.run, event, held.worker_id))
         await self._settler.settle(changes)
+        for held in helds:
+            self.release(held)
 
     async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
         """Like `lost`, for receipts that a goodbye names."""
@@ -79,6 +89,8 @@ class Reports:
     async def stopped(self, worker_id: str, reports: Sequence[Stopped]) -> None:
         """Runs that have left their worker: cancelled and lost ones, and those that it gave up by itself."""
         await self.lost_receipts(worker_id, [_receipt(report) for report in reports], reason="the worker gave it up")
+        for report in reports:
+            self._leave(worker_id, report.run_id, report.attempt)
         runs = await self._book.get([report.run_id for report in reports])
         for report, run in zip(reports, runs, strict=True):
             if run is not None and run.current is not None and run.current.holder == worker_id:
@@ -88,15 +100,21 @@ class Reports:
         """Start-to-close limits that passed without a word from the worker."""
         changes = []
         for held in helds:
-            self._forget(held.run.id, held.run.attempt)
             error = RunError(
                 code="START_TO_CLOSE_TIMEOUT", message="the try took longer than its limit", error_class="timeout"
             )
             changes.append(Change(held.run, happenings.Failed(error=error, started_at=held.started_at)))
-            holder = self._fleet.find(held.worker_id)
-            if holder is not None:
-                holder.seat.cancel(held.run.id, held.run.attempt, reason="timeout")
         await self._settler.settle(changes)
+        for held in helds:
+            self.release(held, order="timeout")
+
+    def release(self, held: Held, *, order: str = "") -> None:
+        """The end of this lease is committed: forget it, and where `order` says why, tell the holder to stop."""
+        self._leases.drop(held)
+        self._leave(held.worker_id, held.run.id, held.run.attempt)
+        holder = self._fleet.find(held.worker_id) if order else None
+        if holder is not None:
+            holder.seat.cancel(held.run.id, held.run.attempt, reason=order)
 
     # ---------------------------------------------------------------- reading a report
 
@@ -138,18 +156,11 @@ class Reports:
             return happenings.Failed(error=error, started_at=started_at, digest=_digest(output))
         return happenings.Succeeded(output=output, digest=_digest(output), started_at=started_at)
 
-    def _hand_back(self, said: TaskResult | Refuse) -> Held | None:
-        """The lease that a holder gives up; None, and nothing forgotten, when the receipt is not its own (INV-F1)."""
-        held = self._leases.find(_receipt(said))
-        return self._forget(said.run_id, said.attempt) if held is not None else None
-
-    def _forget(self, run_id: str, attempt: int) -> Held | None:
-        held = self._leases.forget(run_id, attempt)
-        if held is not None:
-            holder = self._fleet.find(held.worker_id)
-            if holder is not None:
-                holder.held.pop(run_id, None)
-        return held
+    def _leave(self, worker_id: str, run_id: str, attempt: int) -> None:
+        """This attempt is no longer on this worker."""
+        holder = self._fleet.find(worker_id)
+        if holder is not None and holder.held.get(run_id) == attempt:
+            del holder.held[run_id]
 
 
 def _receipt(said: TaskResult | Refuse | Stopped) -> Receipt:

@@ -54,6 +54,7 @@ class Settler:
         rng: random.Random,
         probe: Callable[[str], None],
         requeue: Callable[[Run, str], Awaitable[None]],
+        dequeue: Callable[[str], Awaitable[None]],
         on_timer: Callable[[float], None],
     ) -> None:
         self._ledger = ledger
@@ -63,6 +64,7 @@ class Settler:
         self._rng = rng
         self._probe = probe
         self._requeue = requeue
+        self._dequeue = dequeue
         self._on_timer = on_timer
 
     async def settle(self, changes: Sequence[Change]) -> list[Settled]:
@@ -95,6 +97,8 @@ class Settler:
             self._tell(run, move)
             if run.status is Status.QUEUED:
                 following.append((run, change.avoid))
+            elif change.run.status is Status.QUEUED:
+                await self._dequeue(run.id)
         if following:
             await asyncio.gather(*(self._requeue(run, avoid) for run, avoid in following))
         return settled

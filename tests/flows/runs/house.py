@@ -75,7 +75,7 @@ class Crew:
         return await self._report(result, credit)
 
     async def _report(self, result: TaskResult, credit: int) -> Ack:
-        (ack,) = await self.house.gateway.moves.reports.results([result])
+        (ack,) = await self.house.gateway.moves.reports.results([result], worker_id=self.holder.id)
         self.holder.credit += credit
         self.house.gateway.moves.dispatcher.wake()
         return ack

@@ -100,7 +100,7 @@ class GatewayService:
         if not (result.run_id and result.attempt > 0 and result.lease_token):
             raise InvalidInput("a result needs run_id, attempt and lease_token")
         self._polls.check_holder(principal, result, worker_id=request.worker_id)
-        (ack,) = await self._rooms.reports.results([result])
+        (ack,) = await self._rooms.reports.results([result], worker_id=request.worker_id)
         if ack.verdict == "stale":
             raise LeaseLost("this attempt does not hold the run any more")
         self._polls.seen(request.worker_id)

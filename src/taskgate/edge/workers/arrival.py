@@ -8,7 +8,7 @@ that the older process is dead; what that one held and this one does not is rele
 from __future__ import annotations
 
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.errors import Forbidden, InvalidInput
+from taskgate.errors import Conflict, Forbidden, InvalidInput
 from taskgate.events import WorkerJoined
 from taskgate.fleet.holder import Holder, Seat
 from taskgate.identity.principal import Principal
@@ -55,9 +55,16 @@ class Arrival:
             metadata=hello.metadata,
         )
         holder.draining = hello.draining
-        await rooms.fleet.join(holder)
-        lost = await rooms.leasing.adopt(holder, hello.held)
-        await self._release_elder(hello)
+        self._check_seat(hello)  # once more: nothing is awaited between this look and the seat
+        try:
+            await rooms.fleet.join(holder)
+            lost = await rooms.leasing.adopt(holder, hello.held)
+            if rooms.fleet.find(holder.id) is not holder:
+                raise Conflict("replaced by a newer connection", code="CONNECTED")
+            await self._release_elder(hello)
+        except BaseException:
+            await rooms.fleet.leave(holder)
+            raise
         rooms.bus.publish(WorkerJoined(hello.worker_id, self._transport))
         return holder, self._welcome(hello, refused, lost)
 
@@ -69,6 +76,9 @@ class Arrival:
         record = await self._rooms.roster.find(hello.worker_id)
         if record is not None and record.site_id != site_id:
             raise Forbidden(f"the worker id {hello.worker_id} is taken", code="WORKER_ID_TAKEN")
+        self._check_seat(hello)
+
+    def _check_seat(self, hello: Hello) -> None:
         seated = self._rooms.fleet.find(hello.worker_id)
         if seated is not None and seated.key_id != self._principal.id:
             raise Forbidden(f"the worker id {hello.worker_id} is in use with another key", code="WORKER_ID_TAKEN")

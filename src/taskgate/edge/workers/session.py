@@ -116,7 +116,7 @@ class WorkerSession:
             await self._record(writes)
         results = [event.result for event in events if isinstance(event, e.ResultReceived)]
         if results:
-            for ack in await self._rooms.reports.results(results):
+            for ack in await self._rooms.reports.results(results, worker_id=self._link.worker_id):
                 self._rooms.probe("apply|ack")
                 self.seat.say(ack)
         refusals = [event.refuse for event in events if isinstance(event, e.Refused)]
