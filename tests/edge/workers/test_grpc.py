@@ -141,6 +141,17 @@ async def test_nothing_is_given_to_a_worker_between_its_polls(doors: Doors) -> N
     assert (await doors.run(run_id)).attempt == 0
 
 
+async def test_a_caller_that_hangs_up_is_given_nothing_more(doors: Doors) -> None:
+    waiting = asyncio.create_task(poll(doors))
+    await doors.until(lambda: (seated := doors.server.gateway.fleet.find("p1")) is not None and seated.free > 0)
+    waiting.cancel()
+    await doors.until(lambda: (seated := doors.server.gateway.fleet.find("p1")) is not None and seated.free <= 0)
+    run_id = await doors.submit()
+    await asyncio.sleep(0.1)
+    assert (await doors.run(run_id)).attempt == 0
+    assert [task.run_id for task in (await poll(doors)).tasks] == [run_id]
+
+
 async def test_held_leases_are_renewed_by_polling(doors: Doors) -> None:
     await poll(doors, wait_s=0.0)
     await doors.submit()

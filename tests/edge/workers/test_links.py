@@ -97,6 +97,16 @@ async def test_s36_a_worker_id_belongs_to_the_site_that_used_it_first(doors: Doo
     await first.wire.close()
 
 
+async def test_s36_a_worker_id_stays_its_sites_when_it_is_away(doors: Doors, door: str) -> None:
+    first = await doors.dial(door)
+    await first.hello()
+    await first.wire.close()
+    await doors.until(lambda: doors.server.gateway.fleet.find("w1") is None)
+    other = await doors.dial(door, key=await doors.house.key("worker", site="other"))
+    await other.wire.say(m.Hello(worker_id="w1", versions=[1], capabilities=["demo.echo"]))
+    assert await other.wire.status() == DENIED
+
+
 async def test_inv_a1_a_worker_of_one_site_gets_no_work_of_another(doors: Doors, door: str) -> None:
     theirs = await doors.dial(door, "theirs", key=await doors.house.key("worker", site="other"))
     await theirs.hello("theirs")
