@@ -8,7 +8,7 @@ always told. A result is kept on disk before it may leave. A run that the gatewa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 
@@ -16,7 +16,6 @@ from taskgate.errors import LeaseLost
 from taskgate.wire.messages import (
     EMPTY,
     Accept,
-    Log,
     LogLine,
     Progress,
     Refuse,
@@ -30,9 +29,8 @@ from taskgate.worker.assignment import Assignment
 from taskgate.worker.frames import STREAMS, Progressed
 from taskgate.worker.outbox import Outbox
 from taskgate.worker.spool import Spool
+from taskgate.worker.words import Words
 
-BATCH_CHARS = 64 << 10
-BATCH_LINES = 500
 PROGRESS_GAP_S = 0.1
 PROGRESS_CHARS = 4096
 _error = msgspec.json.Decoder().decode
@@ -49,6 +47,7 @@ class Reports:
         self._wake = wake
         self._told_at: dict[tuple[str, int], float] = {}
         self._untold: dict[tuple[str, int], tuple[Assignment, Progressed]] = {}
+        self._words = Words(self.outbox.put, wake=wake)
 
     def begun(self, assignment: Assignment) -> bool:
         task = assignment.task
@@ -61,20 +60,10 @@ class Reports:
     def said(self, assignment: Assignment, stream: int, *, level: str, at: float, lines: list[str]) -> None:
         if assignment.key in self.stopping:
             return
-        task = assignment.task
-        for batch in _batches(lines):
-            first = assignment.log_seqs[stream] + 1
-            assignment.log_seqs[stream] += len(batch)
-            numbered = [LogLine(seq=first + place, text=text, at=at, level=level) for place, text in enumerate(batch)]
-            self.outbox.put(
-                Log(
-                    run_id=task.run_id,
-                    attempt=task.attempt,
-                    lease_token=task.lease_token,
-                    stream=STREAMS[stream],
-                    lines=numbered,
-                )
-            )
+        first = assignment.log_seqs[stream] + 1
+        assignment.log_seqs[stream] += len(lines)
+        numbered = [LogLine(seq=first + place, text=text, at=at, level=level) for place, text in enumerate(lines)]
+        self._words.add(assignment, STREAMS[stream], lines=numbered)
 
     def progressed(self, assignment: Assignment, progressed: Progressed) -> None:
         key, now = assignment.key, time.monotonic()
@@ -89,6 +78,7 @@ class Reports:
 
     def ended(self, assignment: Assignment, answer: Answer, *, started_at: float, ended_at: float) -> None:
         key, task = assignment.key, assignment.task
+        self._words.close()
         if self._told_at:
             self._tell_last(key)
         if key in self.stopping:
@@ -114,6 +104,7 @@ class Reports:
 
     def stopped(self, assignment: Assignment) -> None:
         key, task = assignment.key, assignment.task
+        self._words.close()
         self.outbox.forget(key)
         self._told_at.pop(key, None)
         self._untold.pop(key, None)
@@ -126,6 +117,7 @@ class Reports:
         self._send(Refuse(run_id=task.run_id, attempt=task.attempt, lease_token=task.lease_token, reason=reason))
 
     def changed(self) -> None:
+        self._words.close()
         if self._untold:
             now = time.monotonic()
             for key in [key for key in self._untold if now - self._told_at.get(key, 0.0) >= PROGRESS_GAP_S]:
@@ -141,6 +133,7 @@ class Reports:
 
     def _tell(self, assignment: Assignment, progressed: Progressed) -> None:
         task = assignment.task
+        self._words.close()
         assignment.progress_seq += 1
         self.outbox.put(
             Progress(
@@ -156,17 +149,3 @@ class Reports:
 
     def _send(self, message: WorkerMessage) -> None:
         self._link.send(message, time.monotonic())
-
-
-def _batches(lines: list[str]) -> Iterator[list[str]]:
-    """Lines in messages of bounded size, a long line in one of its own."""
-    batch: list[str] = []
-    chars = 0
-    for line in lines:
-        if batch and (chars + len(line) > BATCH_CHARS or len(batch) >= BATCH_LINES):
-            yield batch
-            batch, chars = [], 0
-        batch.append(line)
-        chars += len(line)
-    if batch:
-        yield batch
