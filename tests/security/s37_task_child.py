@@ -27,22 +27,32 @@ ROOT = Path(__file__).parents[2]
 HIDDEN = """
 import ctypes, os, sys
 from taskgate.worker.confinement import hide_memory
+
+libc = ctypes.CDLL(None, use_errno=True)
+PLACES = ("environ", "mem", "maps", "fd")
+
+
+def look():
+    if os.fork() == 0:
+        parent, found = os.getppid(), []
+        for place in PLACES:
+            try:
+                os.listdir(f"/proc/{parent}/fd") if place == "fd" else os.close(os.open(f"/proc/{parent}/{place}", 0))
+                found.append(place)
+            except OSError:
+                pass
+        print(*found, flush=True)
+        os._exit(0)
+    os.wait()
+
+
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
+    libc.prctl(4, 1, 0, 0, 0)  # changing the user hides too: undo that, or this test would show nothing
+look()
 hide_memory()
-if os.fork() == 0:
-    parent = os.getppid()
-    for place in ("environ", "mem", "maps", "fd"):
-        try:
-            os.listdir(f"/proc/{parent}/fd") if place == "fd" else open(f"/proc/{parent}/{place}", "rb").read(1)
-            print("read", place)
-        except OSError as error:
-            print("refused", place)
-    libc = ctypes.CDLL(None, use_errno=True)
-    print("attached" if libc.ptrace(16, parent, 0, 0) == 0 else "refused ptrace", flush=True)
-    os._exit(0)
-os.wait()
+look()
 """
 
 
@@ -87,6 +97,6 @@ async def test_s37_a_task_finds_no_credential_and_no_privilege(found: dict[str, 
 def test_s37_the_processes_that_hold_the_credential_cannot_be_read() -> None:
     """By another process of the same user, which is what a task is; root is kept out by nothing but namespaces."""
     done = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout.splitlines() == [
-        "refused environ", "refused mem", "refused maps", "refused fd", "refused ptrace",
-    ]  # fmt: skip
+    before, after = done.stdout.split("\n")[:2]
+    assert before == "environ mem maps fd", "an ordinary process is open to others of its user"
+    assert after == ""

@@ -61,6 +61,8 @@ class Watch:
         slot = next((slot for slot in self._pool.slots if slot.head is assignment), None)
         if slot is not None:
             self._pool.ending.end_run(slot, assignment, reason="lost")
+        if assignment in self._pool.waiting:  # it had not begun after all
+            self._pool.waiting.remove(assignment)
         return False
 
     def bound_memory(self, slot: Slot, assignment: Assignment) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -45,6 +45,7 @@ class FakeGateway:
         self.answers_beats = True
         self.intervals: dict[str, float] = {}
         self.close_code: int | None = None
+        self.on_result: Callable[[m.TaskResult], object] = lambda _result: None
         self._wake = asyncio.Event()
         self._cut = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -193,6 +194,7 @@ class FakeGateway:
                 self.refusals.append(refuse)
             case e.ResultReceived(result):
                 self.results.append(result)
+                self.on_result(result)
                 if self.acks_results:
                     link.send(m.Ack(run_id=result.run_id, attempt=result.attempt), now)
             case e.LogsReceived(log):

@@ -72,6 +72,16 @@ async def test_a_result_is_told_again_until_it_is_acknowledged(
     assert {decoded(result) for result in gateway.results} == {b"7"}
 
 
+async def test_a_result_is_on_disk_before_it_leaves(gateway: FakeGateway, new_rig: NewRig, tmp_path: Path) -> None:
+    file = tmp_path / "state" / "results"
+    on_disk: list[bool] = []
+    gateway.on_result = lambda result: on_disk.append(result.run_id.encode() in file.read_bytes())
+    await new_rig()
+    ids = [gateway.offer("echo", {"value": number}) for number in range(50)]
+    await until(lambda: len(gateway.results) == len(ids))
+    assert on_disk == [True] * len(ids)
+
+
 async def test_what_was_not_acknowledged_survives_the_process(
     gateway: FakeGateway, new_rig: NewRig, tmp_path: Path
 ) -> None:
