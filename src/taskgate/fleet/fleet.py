@@ -18,7 +18,7 @@ from taskgate.fleet.ports import Roster, WorkerRecord
 
 _log = logging.getLogger(__name__)
 REPLACED = 4409
-REVOKED = 4401
+REVOKED = (4401, "the key was revoked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def evict(fleet: Fleet, key_id: str) -> None:
     """Close every connection that was opened with this key (INV-A5)."""
     for holder in fleet:
         if holder.key_id == key_id:
-            holder.seat.close(REVOKED, "the key was revoked")
+            holder.seat.close(*REVOKED)
 
 
 def _record(holder: Holder, now: float) -> WorkerRecord:

@@ -11,7 +11,7 @@ from taskgate.errors import Unavailable
 from taskgate.runs.run import Status
 from taskgate.wire import messages as m
 from tests.edge.http.house import ECHO
-from tests.edge.workers.doors import Doors, receipt_of, result_of
+from tests.edge.workers.doors import Doors, result_of
 
 UNAVAILABLE, UNAUTHENTICATED = 14, 16
 
@@ -57,7 +57,7 @@ async def test_inv_a5_a_revoked_key_cuts_its_workers_and_frees_what_they_hold(do
     await worker.hello()
     run_id = await doors.submit()
     await worker.begin()
-    await gateway.keys.revoke(key.split("_")[1])
+    await gateway.keys.revoke(None, key.split("_")[1])
     assert await worker.wire.status() == UNAUTHENTICATED
     other = await doors.dial(door, "w2")
     await other.hello("w2")
@@ -87,8 +87,6 @@ async def test_inv_t1_what_was_said_before_the_end_counts(
     monkeypatch.setattr(gateway.stores.ledger, "apply", slow)
     await worker.wire.say(result_of(tasks[first], {"n": 1}))
     await busy.wait()
-    held = [receipt_of(tasks[third])]
-    del held
     await worker.wire.say(result_of(tasks[second], {"n": 2}), m.Bye(reason="leaving"))
     if door == "websocket":
         await worker.wire.socket.close()  # type: ignore[attr-defined]

@@ -33,11 +33,13 @@ async def serve(session: WorkerSession, *, read: Read, write: Write) -> tuple[in
         await asyncio.wait({running, reading, writing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         session.seat.close(1000, "")
-        await running
-        await asyncio.wait({writing}, timeout=LAST_WORDS_S)
-        for task in (reading, writing):
-            task.cancel()
-        await asyncio.gather(reading, writing, return_exceptions=True)
+        try:
+            await running
+            await asyncio.wait({writing}, timeout=LAST_WORDS_S)
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
     return session.seat.closed or (1000, "")
 
 
@@ -58,6 +60,7 @@ async def _read(session: WorkerSession, read: Read) -> None:
 async def _write(session: WorkerSession, write: Write) -> None:
     try:
         while messages := await session.seat.outgoing():
-            await asyncio.wait_for(write(messages), STALLED_S)
+            async with asyncio.timeout(STALLED_S):  # no task of its own per frame, as `wait_for` would make
+                await write(messages)
     except TimeoutError:
         session.seat.close(TRY_LATER, "the worker does not read")

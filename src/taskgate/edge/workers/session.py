@@ -19,6 +19,7 @@ from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
 from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError
 from taskgate.events import WorkerLeft
+from taskgate.fleet.fleet import REVOKED
 from taskgate.fleet.holder import Holder
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
@@ -64,7 +65,11 @@ class WorkerSession:
         now = self._rooms.clock.monotonic()
         try:
             for message in messages:
-                self._events.extend(self._link.received(message, now))
+                for event in self._link.received(message, now):
+                    if type(event) is e.BeatReceived and not event.held:
+                        self._beat(event)  # most of what an idle fleet says: nobody is woken for it
+                    else:
+                        self._events.append(event)
         except RemoteLinkError as error:
             self.refuse(error)
         if self._events:
@@ -78,10 +83,10 @@ class WorkerSession:
         await self._drained.wait()
 
     async def run(self) -> None:
-        """Work off events and watch the time until the session is closed."""
+        """Work off events and watch the time until the session is closed and all that came before was worked off."""
         self._tasks.spawn(self._tick(), name="worker link timer")
         try:
-            while self.seat.closed is None:
+            while self.seat.closed is None or self._events:
                 await self._news.wait()
                 self._news.clear()
                 events, self._events = self._events, []
@@ -108,7 +113,8 @@ class WorkerSession:
         """Work off a batch: who arrived and what began, then logs, then results, then everything else."""
         for event in events:
             if isinstance(event, e.Helloed):
-                await self._arrive(event)
+                if self.seat.closed is None:
+                    await self._arrive(event)
             elif isinstance(event, e.Accepted):
                 self._begin(event.accept)
         writes = [w for event in events if (w := _written(event)) is not None]
@@ -140,6 +146,8 @@ class WorkerSession:
             self.seat.close(NORMAL, "goodbye")
         elif isinstance(event, e.CredentialOffered):
             self._principal = await self._rooms.renewed(self._principal, event.token)
+            if self._holder is not None:
+                self._holder.key_id = self._principal.id
         elif isinstance(event, e.Violation):
             self.seat.close(FORBIDDEN, event.code)
         elif isinstance(event, e.WorkerDead):
@@ -212,8 +220,18 @@ class WorkerSession:
         holder, self._holder = self._holder, None
         self.seat.close(NORMAL, "")
         await self._tasks.close()
-        if holder is not None and await self._rooms.fleet.leave(holder):
-            self._rooms.bus.publish(WorkerLeft(holder.id, self.seat.closed[1] if self.seat.closed else ""))
+        if holder is None or not await self._rooms.fleet.leave(holder):
+            return
+        if self.seat.closed == REVOKED:
+            await self._disown(holder)
+        self._rooms.bus.publish(WorkerLeft(holder.id, self.seat.closed[1] if self.seat.closed else ""))
+
+    async def _disown(self, holder: Holder) -> None:
+        """What a revoked key's worker holds goes to others at once (INV-A5); a store that is away leaves it to time."""
+        try:
+            await self._rooms.reports.lost(self._rooms.leases.of_worker(holder.id), reason=REVOKED[1])
+        except (NotNow, StoreError) as error:
+            _log.warning("leases of %s run on: %s", holder.id, error)
 
 
 def _written(event: e.GatewayEvent) -> m.Log | m.Progress | None:
