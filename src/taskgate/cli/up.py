@@ -112,7 +112,8 @@ def _tour(household: Household, console: Console, url: str) -> int:
 
 
 def _serve(household: Household, console: Console, url: str) -> None:
-    console.print(f"\nserving at {url} until Ctrl-C; in another terminal: [bold]taskgate tasks ls[/]")
+    program = escape(sys.argv[0] if "/" in sys.argv[0] else "taskgate")
+    console.print(f"\nserving at {url} until Ctrl-C; in another terminal: [bold]{program} tasks ls[/]", soft_wrap=True)
     while (name := household.ended()) is None:
         time.sleep(0.5)
     console.print(f"[red]{name} ended by itself[/]: {escape(household.last_words(name))}")
