@@ -7,6 +7,7 @@ of them have ended before it does.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
