@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ class Bench:
             WorkerSettings(**{**values, **settings}),
             self.witness,
             yard=yard or CageYard({}),
-            nonce=f"bench-{next(_numbers)}",
+            nonce=f"bench-{os.getpid()}-{next(_numbers)}",
             is_alone=False,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,9 @@ class Rig:
         hello = Hello(worker_id="w1", instance="i1", versions=[1], slots=1)
         self.link = WorkerLink(hello, capacity=0, results=self.spool.load())
         self.reports = Reports(self.link, self.spool, wake=self._changed)
-        self.pool = Pool(self.settings, self.reports, yard=CageYard({}), nonce=f"rig-{next(_numbers)}", is_alone=False)
+        self.pool = Pool(
+            self.settings, self.reports, yard=CageYard({}), nonce=f"rig-{os.getpid()}-{next(_numbers)}", is_alone=False
+        )
         self.exchange = Exchange(self.link, self.pool, reports=self.reports, spool=self.spool)
         self.running: asyncio.Task[None] | None = None
         self._is_stopped = False

@@ -120,6 +120,7 @@ def hold(gate: str) -> str:
 
 @task
 def patient(*, context: Context) -> str:
+    print("here")
     while not context.cancelled:
         time.sleep(0.005)
     return "tidied"
@@ -127,12 +128,14 @@ def patient(*, context: Context) -> str:
 
 @task
 async def waits() -> None:
+    print("here")
     await asyncio.sleep(3600)
 
 
 @task
 def tidy(note: str) -> None:
     try:
+        print("here")
         time.sleep(3600)
     finally:
         with open(note, "w") as file:
@@ -142,6 +145,7 @@ def tidy(note: str) -> None:
 @task
 def stubborn() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("here")
     while True:
         pass
 

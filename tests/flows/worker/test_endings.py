@@ -26,6 +26,13 @@ def has(ids: list[str], run_id: str) -> bool:
     return run_id in ids
 
 
+async def offer_and_see(bench: Bench, task: str, value: Any = None) -> str:
+    """Offer a run, and wait until the task itself has spoken: it has really begun by then."""
+    (run_id,) = bench.offer(task, value)
+    await bench.until(lambda: bench.witness.lines.get(run_id))
+    return run_id
+
+
 async def answer_of(bench: Bench, task: str, value: Any = None, **options: Any) -> tuple[Any, float]:
     began = time.monotonic()
     answer = await bench.run(task, value, **options)
@@ -84,8 +91,7 @@ async def test_what_a_crashed_run_said_is_kept(bench: Bench) -> None:
 async def test_a_cancelled_run_that_listens_keeps_its_process(bench: Bench) -> None:
     before = bench.pool.slots[0].pid
     for task in ("patient", "waits"):
-        (run_id,) = bench.offer(task)
-        await bench.until(partial(has, bench.witness.begun_ids, run_id))
+        run_id = await offer_and_see(bench, task)
         assert bench.pool.stop((run_id, 1), "cancelled")
         await bench.until(partial(has, bench.witness.stopped_ids, run_id))
         assert run_id not in bench.witness.answers
@@ -98,8 +104,7 @@ async def test_inv_f4_a_run_that_must_stop_is_gone_when_that_is_said(
 ) -> None:
     pid = bench.pool.slots[0].pid
     note = tmp_path / "note"
-    (run_id,) = bench.offer(task, {"note": str(note)} if task == "tidy" else None)
-    await bench.until(lambda: run_id in bench.witness.begun_ids)
+    run_id = await offer_and_see(bench, task, {"note": str(note)} if task == "tidy" else None)
     began = time.monotonic()
     assert bench.pool.stop((run_id, 1), reason)
     await bench.until(lambda: run_id in bench.witness.stopped_ids)
@@ -111,22 +116,22 @@ async def test_inv_f4_a_run_that_must_stop_is_gone_when_that_is_said(
 
 async def test_a_cancelled_run_that_loses_its_lease_gets_no_more_patience(new_bench: NewBench) -> None:
     bench = await new_bench(cancel_grace_s=60.0)
-    (run_id,) = bench.offer("stubborn")
-    await bench.until(lambda: run_id in bench.witness.begun_ids)
+    run_id = await offer_and_see(bench, "stubborn")
     bench.pool.stop((run_id, 1), "cancelled")
     bench.pool.stop((run_id, 1), "fence")
     await bench.until(lambda: run_id in bench.witness.stopped_ids, within_s=5.0)
 
 
 async def test_a_run_that_lost_its_lease_before_it_was_accepted_is_not_told(bench: Bench) -> None:
-    pid = bench.pool.slots[0].pid
-    bench.witness.refuse_begin.add("run-never")
+    """Whether it had begun or not: it is ended, never begun again, and the place is free for others."""
     (run_id,) = bench.offer("stubborn")
     bench.witness.refuse_begin.add(run_id)
-    await bench.until(lambda: not lives(pid))
-    assert value_of(await bench.run("pid")) != pid
+    await bench.until(lambda: (run_id, 1) not in bench.pool.here)
+    assert (await bench.run("pid")).is_ok
+    assert bench.witness.begun_ids.count(run_id) == 1
     assert run_id not in bench.witness.answers
     assert run_id not in bench.witness.stopped_ids
+    assert run_id not in {task.task.run_id for slot in bench.pool.slots for task in slot.line}
 
 
 async def test_inv_k2_a_process_that_outlives_its_run_is_killed(bench: Bench, tmp_path: Path) -> None:
