@@ -3,6 +3,8 @@
 A part has `start()` and `stop()`. `Lifespan` starts parts in order and stops them in reverse; when one
 fails to start, those already started are stopped and the failure is raised. `stop` is safe to call twice
 and after a failed start. A background task lives in a `TaskSet` and ends with it: nothing outlives its owner.
+A part that cannot do its work any more says so in `ailment`, or by a death among its `tasks`: whoever owns the
+lifespan asks, and ends the process rather than serve with a part missing.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol
+
+from taskgate.errors import TaskgateError
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +53,14 @@ class Lifespan:
             except Exception:
                 _log.exception("%s failed to stop", type(part).__name__)
 
+    def ailment(self) -> TaskgateError | None:
+        """Why one of the started parts cannot go on, None while all can."""
+        for part in self._started:
+            found = getattr(part, "ailment", None) or getattr(getattr(part, "tasks", None), "ailment", None)
+            if isinstance(found, TaskgateError):
+                return found
+        return None
+
     async def __aenter__(self) -> Lifespan:
         await self.start()
         return self
@@ -58,10 +70,14 @@ class Lifespan:
 
 
 class TaskSet:
-    """Background tasks of one owner: a task that dies of an error is logged, and `close` ends them all."""
+    """Background tasks of one owner: a task that dies of an error is logged, and `close` ends them all.
+
+    `ailment` tells of the first that died.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.ailment: TaskgateError | None = None
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run `work` in the background until it returns or the set is closed."""
@@ -74,6 +90,9 @@ class TaskSet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("background task %s died", task.get_name(), exc_info=error)
+            if self.ailment is None:
+                detail = f"background task {task.get_name()} died: {type(error).__name__}"
+                self.ailment = TaskgateError(detail, code="PART_DIED")
 
     async def close(self) -> None:
         """Cancel every task and wait until the last one has ended."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -26,13 +27,15 @@ from taskgate.config import Settings
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
-from taskgate.errors import Unavailable
+from taskgate.errors import TaskgateError, Unavailable
 from taskgate.telemetry.logs import setup_logs
 
 if TYPE_CHECKING:
     from taskgate.edge.grpc.server import GrpcDoor
 
+_log = logging.getLogger(__name__)
 DRAIN_S = 10.0
+WATCH_S = 0.25
 RECONNECT_S = 1.0
 SWITCH_S = 0.0005
 
@@ -72,27 +75,35 @@ class Server:
         self._stop.set()
 
     async def run(self) -> None:
-        """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken."""
-        settings = self._settings
-        listener = _listen(settings.http.host, settings.http.port)
+        """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken, and
+        any TaskgateError when a part of the gateway died: a supervisor starts it again."""
+        listener = _listen(self._settings.http.host, self._settings.http.port)
         self.http_port = listener.getsockname()[1]
-        await self.gateway.start()
         try:
-            await ensure_first_keys(self.gateway, settings.data_path)
-            sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
-            http = build_http(self.gateway, sockets=sockets, gate=self._gate)
-            door = Listener(_config(self.gateway, http))
-            serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
-            grpc = await self._open_grpc() if settings.grpc.enabled else None
-            await door.is_up.wait()
-            self._write_address()
-            self.ready.set()
-            await self._until_stopped(serving)
-            await self._close_doors(http, door, serving, grpc=grpc)
+            await self.gateway.start()
+            await ensure_first_keys(self.gateway, self._settings.data_path)
+            await self._serve(listener)
         finally:
             listener.close()
             await self.gateway.stop()
-            self._forget_address()
+            if self.ready.is_set():
+                self._forget_address()
+
+    async def _serve(self, listener: socket.socket) -> None:
+        """Open the doors, the one that may fail first; close them when the time has come or a part has failed."""
+        grpc = await self._open_grpc() if self._settings.grpc.enabled else None
+        sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
+        http = build_http(self.gateway, sockets=sockets, gate=self._gate)
+        door = Listener(_config(self.gateway, http))
+        serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
+        failure = None
+        if await _first(door.is_up.wait(), serving):
+            self._write_address()
+            self.ready.set()
+            failure = await self._until_stopped(serving)
+        await self._close_doors(http, door, serving, grpc=grpc)
+        if failure is not None:
+            raise failure
 
     async def _open_grpc(self) -> GrpcDoor:
         from taskgate.edge.grpc.server import GrpcDoor
@@ -101,10 +112,18 @@ class Server:
         self.grpc_port = await door.start()
         return door
 
-    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
-        waiting = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+    async def _until_stopped(self, serving: asyncio.Task[None]) -> TaskgateError | None:
+        """Why the gateway cannot go on, None when it was asked to end. A part that died is never served without."""
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            while not (stopping.done() or serving.done()):
+                if (failure := self.gateway.life.ailment()) is not None:
+                    _log.critical("the gateway ends: %s", failure)
+                    return failure
+                await asyncio.wait({stopping, serving}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        return None
 
     async def _close_doors(
         self, http: HttpDoor, door: Listener, serving: asyncio.Task[None], *, grpc: GrpcDoor | None
@@ -177,6 +196,14 @@ def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
 
     uvloop.run(serve())
     return 0
+
+
+async def _first(event: Coroutine[Any, Any, Any], other: asyncio.Task[None]) -> bool:
+    """Whether the event came before the other task ended."""
+    coming = asyncio.ensure_future(event)
+    await asyncio.wait({coming, other}, return_when=asyncio.FIRST_COMPLETED)
+    coming.cancel()
+    return coming.done()
 
 
 def _write_secret(path: Path, text: str) -> None:

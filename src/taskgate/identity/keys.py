@@ -58,7 +58,7 @@ class Keys:
         self._bus = bus
         self._signals = signals
         self._news: News | None = None
-        self._tasks = TaskSet()
+        self.tasks = TaskSet()
         self.recall = KeyRecall(ring, clock, believe_s=believe_s)
         self.tickets = Tickets(clock, is_good=lambda principal: self.recall.is_good(principal.id))
 
@@ -66,12 +66,12 @@ class Keys:
         """Read every key into memory and listen for changes made by other gateways."""
         if self._signals is not None:
             self._news = self._signals.subscribe(TOPIC)
-            self._tasks.spawn(self._listen(self._news), name="key news")
+            self.tasks.spawn(self._listen(self._news), name="key news")
         self.recall.learn(await self._ring.all())
 
     async def stop(self) -> None:
         """Stop listening."""
-        await self._tasks.close()
+        await self.tasks.close()
         if self._news is not None:
             self._news.close()
             self._news = None

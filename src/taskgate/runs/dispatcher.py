@@ -55,16 +55,16 @@ class Dispatcher:
         self._probe = probe
         self._on_delivered = on_delivered
         self._wake = asyncio.Event()
-        self._tasks = TaskSet()
+        self.tasks = TaskSet()
 
     async def start(self) -> None:
         """Offer what an earlier life left queued, then begin to pump."""
         await self.reconcile()
-        self._tasks.spawn(self._listen(), name="dispatcher news")
-        self._tasks.spawn(self._pump(), name="dispatcher pump")
+        self.tasks.spawn(self._listen(), name="dispatcher news")
+        self.tasks.spawn(self._pump(), name="dispatcher pump")
 
     async def stop(self) -> None:
-        await self._tasks.close()
+        await self.tasks.close()
 
     def wake(self) -> None:
         """A worker got credit or joined: look for work for it."""

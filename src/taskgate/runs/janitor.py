@@ -66,13 +66,13 @@ class Janitor:
         self._journal = journal
         self._name = new_token()
         self._campaign_at = 0.0
-        self._tasks = TaskSet()
+        self.tasks = TaskSet()
 
     async def start(self) -> None:
-        self._tasks.spawn(self._work(), name="janitor")
+        self.tasks.spawn(self._work(), name="janitor")
 
     async def stop(self) -> None:
-        await self._tasks.close()
+        await self.tasks.close()
         await self._leadership.resign(DUTY, self._name)
 
     async def sweep(self) -> int:

@@ -56,13 +56,13 @@ class Leasing:
         self._settings = settings
         self._pending: dict[str, Held] = {}
         self._flush = asyncio.Event()
-        self._tasks = TaskSet()
+        self.tasks = TaskSet()
 
     async def start(self) -> None:
-        self._tasks.spawn(self._flusher(), name="lease renewals")
+        self.tasks.spawn(self._flusher(), name="lease renewals")
 
     async def stop(self) -> None:
-        await self._tasks.close()
+        await self.tasks.close()
 
     def deliver(self, run: Run, holder: Holder) -> None:
         """Remember the lease and send the offer."""

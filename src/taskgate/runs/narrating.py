@@ -37,15 +37,15 @@ class Narrator:
         self._clock = clock
         self._states: list[Batch] = []
         self._news = asyncio.Event()
-        self._tasks = TaskSet()
+        self.tasks = TaskSet()
         bus.subscribe(RunStarted, self._started)
         bus.subscribe(RunMoved, self._moved)
 
     async def start(self) -> None:
-        self._tasks.spawn(self._write_states(), name="run states")
+        self.tasks.spawn(self._write_states(), name="run states")
 
     async def stop(self) -> None:
-        await self._tasks.close()
+        await self.tasks.close()
         if self._states:
             await self._journal.append(self._states)
             self._states = []

@@ -20,6 +20,7 @@ from typing import NamedTuple, cast
 import apsw
 import msgspec
 
+from taskgate.errors import StoreError
 from taskgate.journal.entry import Appended, Batch, Entry
 from taskgate.journal.numbering import MAX_SUBJECT_BYTES, Subject, dropped, number
 from taskgate.journal.page import Page, cut
@@ -75,6 +76,11 @@ class SqliteJournal:
         self._tail = Tail()
         self._writing: dict[str, set[asyncio.Future[Written]]] = {}
         self._sealed: OrderedDict[str, int | None] = OrderedDict()  # the last number, once it is known for good
+
+    @property
+    def ailment(self) -> StoreError | None:
+        """Why nothing can be written any more (F19), None while it can."""
+        return self._writer.broken
 
     async def start(self) -> None:
         await self._life.start()

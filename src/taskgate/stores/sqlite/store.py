@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taskgate.clock import Clock
+from taskgate.errors import StoreError
 from taskgate.lifespan import Lifespan
 from taskgate.stores.sqlite.book import SqliteRunBook
 from taskgate.stores.sqlite.catalogue import SqliteCatalogue
@@ -38,6 +39,11 @@ class SqliteStore:
         self.keyring = SqliteKeyRing(self.writer, reader)
         self.roster = SqliteRoster(self.writer, reader)
         self.leadership = SqliteLeadership(self.writer, clock)
+
+    @property
+    def ailment(self) -> StoreError | None:
+        """Why nothing can be written any more (F19), None while it can."""
+        return self.writer.broken
 
     async def start(self) -> None:
         """Open the file; StoreError when another process owns the folder or the library is too old."""
