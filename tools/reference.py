@@ -10,6 +10,8 @@ page can be out of date but never wrong for long: a law test compares them.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from taskgate.cli.root import root
 from taskgate.config import describe, load
 from taskgate.config.sources import OTHERS
 from taskgate.edge.http.app import build_http
+from taskgate.worker import WorkerSettings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Written by `make docs` from the program itself. Edits are lost. -->\n"
@@ -31,7 +34,12 @@ METHODS = ("get", "post", "put", "delete")
 
 def pages() -> dict[str, str]:
     """Every generated page by its file name."""
-    return {"settings.md": settings_page(), "cli.md": cli_page(), "api.md": api_page()}
+    return {
+        "settings.md": settings_page(),
+        "worker-settings.md": worker_page(),
+        "cli.md": cli_page(),
+        "api.md": api_page(),
+    }
 
 
 def main() -> int:
@@ -86,6 +94,27 @@ def settings_page() -> str:
     lines.append(
         ", ".join(f"`{name}`" for name in sorted(OTHERS)) + " are read by callers, workers and the command line."
     )
+    return "\n".join(lines) + "\n"
+
+
+def worker_page() -> str:
+    """One row per setting of a worker, from its docstring (`name: meaning. Default …`)."""
+    lines = [
+        "# Settings of a worker\n",
+        MADE,
+        "Sources, weakest first: a worker file (JSON, `taskgate worker --config FILE`), the environment",
+        "(`TASKGATE_URL`, `TASKGATE_API_KEY`, `EXTRA_TASK_MODULES`), flags. An unknown name is refused, and the nearest",
+        "one is told. Older worker files are read too: `worker_id`, `worker_name`, `active_tasks`,",
+        "`max_concurrent_tasks`.\n",
+        '```json\n{"gateway": "https://gate.example", "name": "pc-17", "tasks": ["shop.tasks"], "slots": 4}\n```\n',
+        "| setting | meaning |",
+        "|---|---|",
+    ]
+    kinds = {field.name for field in dataclasses.fields(WorkerSettings)}
+    for line in inspect.cleandoc(WorkerSettings.__doc__ or "").splitlines():
+        name, _, meaning = line.partition(": ")
+        if name in kinds:
+            lines.append(f"| `{name}` | {cell(meaning)} |")
     return "\n".join(lines) + "\n"
 
 

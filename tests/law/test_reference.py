@@ -12,7 +12,7 @@ def pages() -> dict[str, str]:
     return reference.pages()
 
 
-@pytest.mark.parametrize("name", ["settings.md", "cli.md", "api.md"])
+@pytest.mark.parametrize("name", ["settings.md", "worker-settings.md", "cli.md", "api.md"])
 def test_a_page_is_current(pages: dict[str, str], name: str) -> None:
     assert reference.current(name) == pages[name], f"docs/reference/{name} is not current: make docs"
 

@@ -61,9 +61,11 @@ class Starting:
             try:
                 pool.slots.append(Slot(spawn(pool.settings, cage, nonce=self._nonce), self._listener))
             except OSError as error:
-                _log.error("a task process cannot be started: %s", error)
                 if cage is not None:
                     cage.remove()
+                reason = f"a task process cannot be started: {error}"
+                _log.error("%s", reason)
+                self._refuse(reason)
                 self._loop.call_later(LAST_S, self.fill)
                 return
 

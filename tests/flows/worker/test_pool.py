@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -112,3 +115,28 @@ async def test_f21_a_worker_that_cannot_load_its_tasks_does_not_start(tmp_path: 
         assert caught.value.code == "TASKS_NOT_LOADED"
     finally:
         await bench.pool.close()
+
+
+def may_run_as_nobody() -> bool:
+    """Whether root is here to change the user, and that user may reach this very interpreter and these tasks."""
+    if os.geteuid() != 0:
+        return False
+    places = [Path(sys.executable).resolve(), Path(sys.prefix).resolve(), Path(__file__).resolve()]
+    return all(place.stat().st_mode & 0o005 for start in places for place in (start, *start.parents))
+
+
+@pytest.mark.skipif("not may_run_as_nobody()", reason="needs root, and an interpreter that other users may run")
+async def test_task_processes_run_as_the_named_user(new_bench: NewBench) -> None:
+    bench = await new_bench(run_as="nobody")
+    found = value_of(await bench.run("environment"))
+    status = await asyncio.to_thread(Path(f"/proc/{bench.pool.slots[0].pid}/status").read_text)
+    assert found["USER"] == "nobody"
+    assert "Uid:\t65534\t65534" in status
+
+
+async def test_a_process_that_cannot_be_started_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    bench = Bench()
+    with pytest.raises(InvalidInput, match="a task process cannot be started"):
+        await bench.pool.start()
+    await bench.pool.close()
