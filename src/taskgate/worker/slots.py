@@ -8,7 +8,6 @@ back to the gateway as `busy`, and costs nobody a try. All on one event loop; no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -130,7 +129,7 @@ class Pool:
     def capacity(self) -> int:
         """How many runs may be here at a time."""
         ready = self.ready_count
-        return ready + (0 if self.watch.is_stuck else self.pace.ahead_count(ready))
+        return ready + self.pace.ahead_count(max(0, ready - self.watch.stuck_count))
 
     @property
     def ready_count(self) -> int:
@@ -167,5 +166,4 @@ class Pool:
             now, begun_at = time.time(), head.begun_at
             spent_s = 0.0 if begun_at is None else time.monotonic() - begun_at
             answer = verdict(head, status, was_oom=was_oom)
-            with contextlib.suppress(ValueError):
-                self.owner.ended(head, answer, started_at=now - spent_s, ended_at=now)
+            self.owner.ended(head, answer, started_at=now - spent_s, ended_at=now)

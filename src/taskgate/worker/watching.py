@@ -33,7 +33,7 @@ class Watch:
         self._announcing: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._tick_count = 0
-        self.is_stuck = False  # somebody does a run that is not short: what waits here might wait long
+        self.stuck_count = 0  # slots with a run that is not short: nothing is taken ahead for them
 
     def wake(self) -> None:
         """Something was given to a slot."""
@@ -99,7 +99,7 @@ class Watch:
     def _tick(self) -> None:
         pool, now = self._pool, time.monotonic()
         self._tick_count += 1
-        was_stuck, self.is_stuck = self.is_stuck, False
+        was_stuck, self.stuck_count = self.stuck_count > 0, 0
         for slot in tuple(pool.slots):
             head = slot.head
             if head is not None and head.begun_at is not None and slot.state is SlotState.READY:
@@ -116,7 +116,7 @@ class Watch:
         if head.ending:
             return
         if age_s > TICK_S:
-            self.is_stuck = True
+            self.stuck_count += 1
         if head.timeout_s is not None and age_s >= head.timeout_s:
             slot.read()  # it may have ended in time, and this process been late
             if slot.head is head:

@@ -140,3 +140,16 @@ async def test_a_process_that_cannot_be_started_is_said_at_once(monkeypatch: pyt
     with pytest.raises(InvalidInput, match="a task process cannot be started"):
         await bench.pool.start()
     await bench.pool.close()
+
+
+async def test_one_long_run_does_not_slow_the_others(new_bench: NewBench, tmp_path: Path) -> None:
+    """Work is still taken ahead for the processes that do short runs."""
+    bench = await new_bench(slots=2)
+    for run_id in bench.offer("echo", {"value": 1}, count=100):
+        await bench.answer(run_id)
+    gate = tmp_path / "gate"
+    (run_id,) = bench.offer("hold", {"gate": str(gate)})
+    await bench.until(lambda: bench.pool.watch.stuck_count == 1)
+    assert bench.pool.capacity > 2
+    gate.touch()
+    await bench.answer(run_id)
