@@ -47,7 +47,7 @@ class Fleet:
         self._clock = clock
         self._degraded_after_s = heartbeat_s * 1.5
         self._holders: dict[str, Holder] = {}
-        self._by_task: dict[str, dict[str, Holder]] = {}
+        self.by_task: dict[str, dict[str, Holder]] = {}
         self.generation = 0
 
     def __iter__(self) -> Iterator[Holder]:
@@ -66,7 +66,7 @@ class Fleet:
             self._unseat(earlier)
         self._holders[holder.id] = holder
         for task in holder.tasks:
-            self._by_task.setdefault(task, {})[holder.id] = holder
+            self.by_task.setdefault(task, {})[holder.id] = holder
         self.generation += 1
         if earlier is not None:
             earlier.seat.close(REPLACED, "replaced by a newer connection")
@@ -85,13 +85,13 @@ class Fleet:
 
     def fitting(self, site_id: str, task: str, *, version: str = "", labels: Labels = ()) -> Iterator[Holder]:
         """Connected workers that can do this task for that site, busy ones too, the longest unused first."""
-        for holder in self._by_task.get(task, {}).values():
+        for holder in self.by_task.get(task, {}).values():
             if holder.serves(site_id) and holder.can_do(task, version=version, labels=labels):
                 yield holder
 
     def used(self, holder: Holder, task: str) -> None:
         """This worker was given a run of the task: the others come first now."""
-        able = self._by_task.get(task, {})
+        able = self.by_task.get(task, {})
         if able.pop(holder.id, None) is not None:
             able[holder.id] = holder
 
@@ -112,10 +112,10 @@ class Fleet:
 
     def _unseat(self, holder: Holder) -> None:
         del self._holders[holder.id]
-        for task in [task for task, able in self._by_task.items() if holder.id in able]:
-            del self._by_task[task][holder.id]
-            if not self._by_task[task]:
-                del self._by_task[task]
+        for task in [task for task, able in self.by_task.items() if holder.id in able]:
+            del self.by_task[task][holder.id]
+            if not self.by_task[task]:
+                del self.by_task[task]
         self.generation += 1
 
     def _view(self, record: WorkerRecord) -> WorkerView:

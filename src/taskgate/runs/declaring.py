@@ -59,7 +59,7 @@ class Declarations:
             if gone and (owner != SHARED or principal.may("serve:*")):
                 for key in gone:
                     await self._catalogue.remove(owner, name, version=key)
-                    del versions[key]
+                    versions.pop(key, None)
                 return
         raise NotFound(f"no task {name}", code="UNKNOWN_TASK")
 
@@ -83,8 +83,10 @@ class Declarations:
 
     def _from_offer(self, site_id: str, offer: TaskOffer) -> Known | None:
         """The definition to save for an offer, None when an equal or declared one stands already."""
-        versions = self._definitions.versions(site_id, offer.name)
-        standing = versions.get(offer.version)
+        standing = self._definitions.versions(site_id, offer.name).get(offer.version)
+        if standing is None:
+            shared = self._definitions.versions(SHARED, offer.name).get(offer.version)
+            standing = shared if shared is not None and shared.definition.declared else None
         if standing is not None:
             there, here = standing.definition.input_schema, offer.input_schema
             if here is not None and there is not None and not _same_json(there, here):

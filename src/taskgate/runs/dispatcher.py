@@ -24,7 +24,7 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.lifespan import TaskSet
 from taskgate.runs.definitions import Definitions
-from taskgate.runs.matching import Matcher, burden
+from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import Claim, QueuedRef, ReadyQueue, RunLedger
 from taskgate.runs.run import Run
 
@@ -66,8 +66,10 @@ class Dispatcher:
     async def stop(self) -> None:
         await self.tasks.close()
 
-    def wake(self) -> None:
-        """A worker got credit or joined: look for work for it."""
+    def wake(self, holder: Holder | None = None) -> None:
+        """A worker got credit (None: perhaps several did): look for work for it."""
+        for one in self._fleet if holder is None else (holder,):
+            self._matcher.seekers.add(one)
         if self._matcher.backlog:
             self._wake.set()
 
@@ -100,6 +102,7 @@ class Dispatcher:
 
     async def reconcile(self) -> int:
         """Offer every queued run of the ledger again (offering is idempotent); returns how many there are."""
+        self.wake()
         after, count = "", 0
         while page := await self._ledger.queued(after, 1000):
             self._matcher.note(page)
@@ -134,7 +137,7 @@ class Dispatcher:
         """Take once for every worker with credit, claim all of it in one commit; False when nothing moved."""
         claims: list[Claim] = []
         refs: list[QueuedRef] = []
-        for holder in sorted(self._fleet, key=burden):
+        for holder in self._matcher.seekers.of({queue.task for queue in self._matcher.backlog}):
             if not self._matcher.backlog:
                 break
             for ref in await self._take(holder):
@@ -160,8 +163,11 @@ class Dispatcher:
             return []
         limit, notes = min(holder.free, TAKE_LIMIT), self._matcher.notes
         taken = await self._ready.take(queues, limit, site_id=holder.site_id)
-        if len(taken) < limit and holder.site_id is None and notes == self._matcher.notes:
-            self._matcher.backlog.difference_update(queues)
+        if len(taken) < limit:
+            # a worker of one site has seen the end of that site's runs only
+            left = await self._ready.depth() if holder.site_id is not None else {}
+            if notes == self._matcher.notes:
+                self._matcher.backlog.difference_update(queue for queue in queues if not left.get(queue))
         return taken
 
     async def _claim(self, claims: Sequence[Claim]) -> list[Run | None]:

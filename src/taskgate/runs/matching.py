@@ -13,6 +13,7 @@ from taskgate.fleet.holder import Holder
 from taskgate.ids import new_token
 from taskgate.runs.ports import Grant, QueuedRef
 from taskgate.runs.run import Run
+from taskgate.runs.seeking import Seekers, burden
 from taskgate.runs.task import QueueKey
 
 
@@ -24,6 +25,7 @@ class Matcher:
         self._offer_s = offer_s
         self._known: dict[str, set[QueueKey]] = {}
         self._reserved: dict[str, Holder] = {}
+        self.seekers = Seekers(fleet)
         self.backlog: set[QueueKey] = set()
         self.notes = 0
 
@@ -58,6 +60,7 @@ class Matcher:
             holder = self._reserved.pop(grant.token, None)
             if holder is not None:
                 holder.offered_count -= 1
+                self.seekers.add(holder)
 
     def settle(self, run: Run) -> Holder | None:
         """The lease is written: the connection to send it to, None when that worker has left meanwhile."""
@@ -83,8 +86,3 @@ class Matcher:
             for queue in self._known.get(task, ())
             if queue in self.backlog and holder.can_do(task, version=queue.version, labels=queue.labels)
         ]
-
-
-def burden(holder: Holder) -> float:
-    """How loaded a worker is relative to its slots: fewer held runs per slot first."""
-    return len(holder.held) / max(holder.slots, 1)

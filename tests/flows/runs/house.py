@@ -77,7 +77,7 @@ class Crew:
     async def _report(self, result: TaskResult, credit: int) -> Ack:
         (ack,) = await self.house.gateway.moves.reports.results([result], worker_id=self.holder.id)
         self.holder.credit += credit
-        self.house.gateway.moves.dispatcher.wake()
+        self.house.gateway.moves.dispatcher.wake(self.holder)
         return ack
 
 
@@ -100,7 +100,7 @@ class House:
     async def crew(self, name: str, *tasks: str, credit: int = 1, **options: Any) -> Crew:
         crew = Crew(self, name, tasks=tasks, credit=credit, **options)
         await self.gateway.fleet.join(crew.holder)
-        self.gateway.moves.dispatcher.wake()
+        self.gateway.moves.dispatcher.wake(crew.holder)
         return crew
 
     async def submit(self, task: str, value: Any = None, *, by: Principal = ADMIN, **options: Any) -> Run:

@@ -147,7 +147,7 @@ class Polls:
         seat, holder, clock = poller.seat, poller.holder, self._rooms.clock
         holder.slots = max(holder.slots, offer_count)
         holder.credit = holder.offered_count + offer_count
-        self._rooms.dispatcher.wake()
+        self._rooms.dispatcher.wake(holder)
         until = clock.monotonic() + min(max(wait_s, 0.0), LONGEST_S)
         while not (seat.offers or found.stop):
             found.stop += [r for r in hello.held if seat.cancelled.get(r.run_id) == r.attempt]

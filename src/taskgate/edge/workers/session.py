@@ -192,7 +192,7 @@ class WorkerSession:
         credit = self.seat.sent_count + self._link.room
         if credit > holder.credit:
             holder.credit = credit
-            self._rooms.dispatcher.wake()
+            self._rooms.dispatcher.wake(holder)
 
     def _stop_offers(self) -> None:
         """Nothing goes to a link that ends: what would, would wait for its offer to run out."""
