@@ -153,7 +153,8 @@ class WorkerProcess:
         return found
 
     def link(self) -> int:
-        return self.children()[0]
+        """The link process, 0 while there is none; orphans that the supervisor adopted are not taken for it."""
+        return next((pid for pid in self.children() if b"link_process" in _command(pid)), 0)
 
     def signal_all(self, number: int) -> None:
         for pid in self.family():
@@ -173,6 +174,13 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 class SimpleWorker:

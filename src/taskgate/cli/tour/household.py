@@ -68,7 +68,7 @@ class Household:
         """Kill -9 the link process of a worker (its supervisor lives on); returns the killed process's id."""
         supervisor = self._processes[name].pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text(encoding="ascii").split()
-        link = int(children[0])
+        link = next(int(pid) for pid in children if b"link_process" in Path(f"/proc/{pid}/cmdline").read_bytes())
         os.kill(link, signal.SIGKILL)
         return link
 
