@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskgate.errors import Unavailable
@@ -114,3 +115,38 @@ async def test_a_rotated_key_is_the_workers_key_from_then_on(doors: Doors, door:
     await again.hello()
     await again.wire.close()
     await worker.wire.close()
+
+
+async def test_a_simple_client_that_comes_back_still_hands_in_its_result(doors: Doors) -> None:
+    """It knows no attempt and no token; its lease runs on, so what it finished while it was away counts."""
+    hello = m.Hello(worker_id="w1", capabilities=[ECHO.name])
+    first = await doors.dial("websocket")
+    await first.wire.say(hello)
+    await first.until(m.Welcome)
+    run_id = await doors.submit()
+    task = await first.until(m.Task)
+    await first.wire.close()
+    await doors.until(lambda: len(doors.server.gateway.fleet) == 0)
+    again = await doors.dial("websocket")
+    await again.wire.say(hello)
+    await again.until(m.Welcome)
+    await again.wire.say(m.TaskResult(run_id=task.run_id, result=msgspec.Raw(b'{"n":1}')))
+    assert (await again.until(m.Ack)).verdict == "applied"
+    assert (await doors.run(run_id)).status is Status.SUCCEEDED
+    await again.wire.close()
+
+
+async def test_inv_f1_a_simple_client_cannot_end_what_another_holds(doors: Doors) -> None:
+    first = await doors.dial("websocket")
+    await first.wire.say(m.Hello(worker_id="w1", capabilities=[ECHO.name]))
+    await first.until(m.Welcome)
+    run_id = await doors.submit()
+    await first.until(m.Task)
+    thief = await doors.dial("websocket", "w2")
+    await thief.wire.say(m.Hello(worker_id="w2", capabilities=[ECHO.name]))
+    await thief.until(m.Welcome)
+    await thief.wire.say(m.TaskResult(run_id=run_id, result=msgspec.Raw(b'{"n":1}')))
+    assert (await thief.until(m.Failure)).code == "STALE_ATTEMPT"
+    assert (await doors.run(run_id)).status is Status.RUNNING
+    await first.wire.close()
+    await thief.wire.close()

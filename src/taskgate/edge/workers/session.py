@@ -14,6 +14,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+import msgspec
+
 from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
@@ -27,6 +29,7 @@ from taskgate.status import row_of
 from taskgate.wire import gateway_events as e
 from taskgate.wire import messages as m
 from taskgate.wire.gateway_link import GatewayLink
+from taskgate.wire.link import Phase
 
 _log = logging.getLogger(__name__)
 NORMAL = 1000
@@ -65,6 +68,10 @@ class WorkerSession:
         now = self._rooms.clock.monotonic()
         try:
             for message in messages:
+                earlier = self._earlier(message) if self._link.simple else None
+                if earlier is not None:
+                    self._events.append(e.ResultReceived(earlier))
+                    continue
                 for event in self._link.received(message, now):
                     if type(event) is e.BeatReceived and not event.held:
                         self._beat(event)  # most of what an idle fleet says: nobody is woken for it
@@ -77,6 +84,19 @@ class WorkerSession:
         if len(self._events) > IN_LIMIT:
             self._drained.clear()
         self.seat.news.set()
+
+    def _earlier(self, message: m.WorkerMessage) -> m.TaskResult | None:
+        """A simple client's result of a run that it got over an earlier connection, completed from the lease."""
+        if type(message) is not m.TaskResult or self._holder is None or self._link.phase is not Phase.OPEN:
+            return None
+        run_id = message.run_id or message.tracking_id
+        held = self._rooms.leases.of_run(run_id)
+        if held is None or held.worker_id != self._holder.id or message.worker_id not in ("", held.worker_id):
+            return None
+        if any(receipt.run_id == run_id for receipt in self._link.held()):
+            return None
+        token = held.receipt.lease_token
+        return msgspec.structs.replace(message, run_id=run_id, attempt=held.run.attempt, lease_token=token)
 
     async def room(self) -> None:
         """Wait until what came in has been worked off far enough to read more."""
