@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from taskgate.wire.depth import DEEPEST, is_too_deep
 from taskgate.worker.verdicts import NonRetryable, Retry, RunStopped
 
 MESSAGE_CHARS = 8 << 10
 TRACEBACK_CHARS = 16 << 10
-DEEPEST = 200
 _encode = msgspec.json.Encoder().encode
 _OURS = __file__.rpartition("/")[0]
 
@@ -43,6 +43,8 @@ def output(value: Any, max_bytes: int) -> Answer:
         return refusal("OUTPUT_NOT_JSON", f"the task's result is not JSON: {place}")
     if len(body) > max_bytes:
         return refusal("OUTPUT_TOO_LARGE", f"the result has {len(body)} bytes of JSON, {max_bytes} are allowed")
+    if is_too_deep(body):
+        return refusal("OUTPUT_TOO_DEEP", f"the result is nested deeper than {DEEPEST} levels")
     return Answer(True, body)
 
 

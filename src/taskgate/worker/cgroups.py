@@ -15,6 +15,7 @@ from pathlib import Path
 
 PREFIX = "taskgate-"
 CONTROLLERS = ("memory", "pids")
+ABANDONED_S = 600.0  # another worker's cage is empty for a moment while it is being made
 LINK_LEAF = "taskgate.link"
 
 
@@ -107,12 +108,14 @@ class CageYard:
         except OSError:
             return None
 
-    def sweep(self) -> None:
-        """Remove empty cages that a process which was killed left behind."""
+    def sweep(self, nonce: str) -> None:
+        """Remove empty cages that killed processes left: those of this nonce, and any that are long abandoned."""
         for folder in dict.fromkeys(self.places.values()):
             for old in folder.glob(f"{PREFIX}*"):
                 with contextlib.suppress(OSError):
-                    old.rmdir()
+                    is_ours = old.name.startswith(f"{PREFIX}{nonce}-")
+                    if is_ours or time.time() - old.stat().st_mtime > ABANDONED_S:
+                        old.rmdir()
 
 
 def find_yard(proc: Path = Path("/proc/self")) -> CageYard:

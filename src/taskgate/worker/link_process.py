@@ -59,7 +59,7 @@ class LinkProcess:
         self.link = WorkerLink(self._hello(), capacity=0, results=self._spool.load())
         self._reports = Reports(self.link, self._spool, wake=self._changed)
         yard = find_yard()
-        yard.sweep()
+        yard.sweep(order.nonce)
         self._pool = Pool(settings, self._reports, yard=yard, nonce=order.nonce)
         self._exchange = Exchange(self.link, self._pool, reports=self._reports, spool=self._spool)
         self._exchange.on_change = self._news.set

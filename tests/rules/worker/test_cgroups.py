@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from taskgate.worker.cgroups import Cage, CageYard, find_yard
@@ -82,8 +83,10 @@ def test_without_a_memory_group_somebody_else_must_watch(tmp_path: Path) -> None
     assert not Cage({"pids": tmp_path / "c"}).limit(memory_bytes=1 << 20)
 
 
-def test_leftover_cages_are_swept(tmp_path: Path) -> None:
-    (tmp_path / "taskgate-old-1").mkdir()
-    (tmp_path / "other").mkdir()
-    CageYard({"pids": tmp_path}).sweep()
-    assert [folder.name for folder in tmp_path.iterdir()] == ["other"]
+def test_abandoned_cages_are_swept_and_fresh_ones_of_others_are_not(tmp_path: Path) -> None:
+    for name in ("taskgate-mine-1", "taskgate-theirs-1", "taskgate-ancient-1", "other"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / "taskgate-ancient-1", (0, 0))
+    os.utime(tmp_path / "other", (0, 0))
+    CageYard({"pids": tmp_path}).sweep("mine")
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["other", "taskgate-theirs-1"]
