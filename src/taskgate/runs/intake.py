@@ -24,6 +24,7 @@ from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.settings import RunSettings
+from taskgate.wire.depth import DEEPEST, is_too_deep
 
 MAX_DELAY_S = 366 * 86_400.0
 MAX_LABELS = 32
@@ -174,6 +175,8 @@ class Intake:
                 code="INPUT_TOO_LARGE",
                 extra={"limit_bytes": self._settings.max_input_bytes},
             )
+        if is_too_deep(submission.input):
+            raise InvalidInput(f"the input is nested deeper than {DEEPEST} levels", code="INPUT_TOO_DEEP")
         if not -1_000_000 <= submission.priority <= 1_000_000:
             raise InvalidInput("priority is within ±1,000,000", extra={"path": "/priority"})
         if len(submission.idempotency_key) > 256:
