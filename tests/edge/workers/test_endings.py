@@ -13,6 +13,7 @@ from taskgate.runs.run import Status
 from taskgate.wire import messages as m
 from tests.edge.http.house import ECHO
 from tests.edge.workers.doors import Doors, result_of
+from tests.edge.workers.test_grpc import poll
 
 UNAVAILABLE, UNAUTHENTICATED = 14, 16
 
@@ -150,3 +151,19 @@ async def test_inv_f1_a_simple_client_cannot_end_what_another_holds(doors: Doors
     assert (await doors.run(run_id)).status is Status.RUNNING
     await first.wire.close()
     await thief.wire.close()
+
+
+async def test_a_polling_worker_that_drops_a_cancelled_run_is_free_of_it(doors: Doors) -> None:
+    """A poller never says `stopped`: what it no longer names is no longer there, and nothing is kept for it."""
+    gateway = doors.server.gateway
+    run_id = await doors.submit()
+    found = await poll(doors)
+    assert [task.run_id for task in found.tasks] == [run_id]
+    key = await doors.house.key("submit", "read")
+    assert (await doors.house.ask("POST", f"/v1/runs/{run_id}/cancel", key=key)).status == 200
+    seated = gateway.fleet.find("p1")
+    assert seated is not None
+    assert seated.held == {run_id: 1}
+    await poll(doors, wait_s=0.05)
+    assert seated.held == {}
+    assert seated.seat.cancelled == {}  # type: ignore[attr-defined]

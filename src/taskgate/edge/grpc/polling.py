@@ -145,6 +145,7 @@ class Polls:
     async def _wait(self, poller: Poller, hello: Hello, *, offer_count: int, wait_s: float, found: Found) -> None:
         """Wait for offers, for an order to stop, for the end of the call's time; then for what is under way."""
         seat, holder, clock = poller.seat, poller.holder, self._rooms.clock
+        self._forget_dropped(poller, {receipt.run_id for receipt in hello.held})
         holder.slots = max(holder.slots, offer_count)
         holder.credit = holder.offered_count + offer_count
         self._rooms.dispatcher.wake(holder)
@@ -167,6 +168,13 @@ class Polls:
                 if seat.closed[0] == REPLACED
                 else Unavailable(seat.closed[1])
             )
+
+    def _forget_dropped(self, poller: Poller, named: set[str]) -> None:
+        """Runs that have ended and that the worker no longer names are no longer with it, nor is there an order."""
+        poller.seat.cancelled = {r: attempt for r, attempt in poller.seat.cancelled.items() if r in named}
+        held = poller.holder.held
+        for run_id in [r for r in held if r not in named and self._rooms.leases.of_run(r, held[r]) is None]:
+            del held[run_id]
 
     def _begun(self, poller: Poller) -> list[Task]:
         """The offers that can still be begun; from here on they are."""
