@@ -92,6 +92,13 @@ class GatewayProcess:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    def until_dead(self, within_s: float = 30.0) -> None:
+        """Wait until a failpoint has killed it."""
+        deadline = time.monotonic() + within_s
+        while self.is_alive():
+            assert time.monotonic() < deadline, "the failpoint was never reached"
+            time.sleep(0.01)
+
     def kill(self) -> None:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
