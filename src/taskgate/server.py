@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -38,6 +39,7 @@ DRAIN_S = 10.0
 WATCH_S = 0.25
 RECONNECT_S = 1.0
 SWITCH_S = 0.0005
+GC_THRESHOLDS = (20_000, 20, 50)  # runs and messages hold no cycles: look seldom
 
 
 class Listener(uvicorn.Server):
@@ -99,6 +101,7 @@ class Server:
         failure = None
         if await _first(door.is_up.wait(), serving):
             self._write_address()
+            gc.freeze()  # what stands now stands for good: later collections pass it by
             self.ready.set()
             failure = await self._until_stopped(serving)
         await self._close_doors(http, door, serving, grpc=grpc)
@@ -186,6 +189,7 @@ def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
     setup_logs(settings.log)
     # The store's threads wait for the interpreter at most this long beside a busy event loop.
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def serve() -> None:
         server = Server(settings, probe=probe)

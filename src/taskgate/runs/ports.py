@@ -18,7 +18,7 @@ from taskgate.runs.run import Outcome, Run, RunError, Status
 from taskgate.runs.task import QueueKey, TaskDefinition
 
 
-class Grant(Struct, frozen=True, kw_only=True):
+class Grant(Struct, frozen=True, kw_only=True, gc=False):
     """A lease to be given: to whom, under which token, for how long (an offer's few seconds)."""
 
     holder: str
@@ -33,21 +33,21 @@ class AddVerdict(StrEnum):
     KEY_REUSED = "key_reused"  # same key, other body: `run` is the earlier one
 
 
-class Added(Struct, frozen=True):
+class Added(Struct, frozen=True, gc=False):
     """Verdict on one new run. `run` is as stored: with its first lease when a grant came along."""
 
     verdict: AddVerdict
     run: Run
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class Claim(Struct, frozen=True, kw_only=True, gc=False):
     """Ask for a lease on a queued run."""
 
     run_id: str
     grant: Grant
 
 
-class Renewal(Struct, frozen=True, kw_only=True):
+class Renewal(Struct, frozen=True, kw_only=True, gc=False):
     """Extend a lease by `duration_s` from now; the first one accepts it: `tries` + 1, `started_at` filled."""
 
     run_id: str
@@ -63,7 +63,7 @@ class Renewed(StrEnum):
     STOP = "stop"  # the run has ended
 
 
-class AttemptEnd(Struct, frozen=True, kw_only=True):
+class AttemptEnd(Struct, frozen=True, kw_only=True, gc=False):
     """How the current attempt ended. `response` only where it differs from the run's output."""
 
     outcome: Outcome
@@ -74,7 +74,7 @@ class AttemptEnd(Struct, frozen=True, kw_only=True):
     moved_on_because: str = ""
 
 
-class Move(Struct, frozen=True, kw_only=True):
+class Move(Struct, frozen=True, kw_only=True, gc=False):
     """A decided change of one run, applied only if the run still is where the decision saw it.
 
     Guard: the stored status is in `from_statuses`, the stored attempt equals `attempt`, and, where they are given,
@@ -115,7 +115,7 @@ class Applied(StrEnum):
     STALE = "stale"  # the guard did not hold: nothing changed
 
 
-class QueuedRef(Struct, frozen=True, kw_only=True):
+class QueuedRef(Struct, frozen=True, kw_only=True, gc=False):
     """What a ready queue knows about a queued run."""
 
     run_id: str
@@ -125,7 +125,7 @@ class QueuedRef(Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class RunFilter(Struct, frozen=True, kw_only=True):
+class RunFilter(Struct, frozen=True, kw_only=True, gc=False):
     """Newest first. `site_id` is required; `user_id` narrows a key bound to a user; `cursor` is the last id seen."""
 
     site_id: str
@@ -138,7 +138,7 @@ class RunFilter(Struct, frozen=True, kw_only=True):
     cursor: str = ""
 
 
-class Glance(Struct, frozen=True):
+class Glance(Struct, frozen=True, gc=False):
     """Whose a run is and where it stands, and nothing of what it carries."""
 
     site_id: str

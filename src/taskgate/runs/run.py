@@ -3,7 +3,8 @@
 A run is accepted once and ends once. `attempt` is the number of its newest lease and is the fence: it
 grows with every lease. `tries` counts the leases that were accepted on the present target, `lost_count`
 those that infrastructure took away, `unstarted_count` offers in a row that nobody began.
-Moments are epoch seconds; `input` and `output` are JSON bytes.
+Moments are epoch seconds; `input` and `output` are JSON bytes. None of these can stand in a cycle, so the garbage
+collector does not look at them (`gc=False`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # the worker gave it back
 
 
-class Tenant(Struct, frozen=True, kw_only=True):
+class Tenant(Struct, frozen=True, kw_only=True, gc=False):
     """Whose run it is. `site_id` is the tenant; the others are recorded attributes."""
 
     site_id: str
@@ -51,7 +52,7 @@ class Tenant(Struct, frozen=True, kw_only=True):
     app_id: str = ""
 
 
-class RunError(Struct, frozen=True, kw_only=True):
+class RunError(Struct, frozen=True, kw_only=True, gc=False):
     """Why an attempt or a run did not succeed; `code` is stable, `error_class` steers retries."""
 
     code: str
@@ -61,7 +62,7 @@ class RunError(Struct, frozen=True, kw_only=True):
     retry_at: float | None = None
 
 
-class Lease(Struct, frozen=True, kw_only=True):
+class Lease(Struct, frozen=True, kw_only=True, gc=False):
     """The right to work on a run until `expires_at`; `accepted` after its first renewal."""
 
     holder: str
@@ -70,7 +71,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     accepted: bool = False
 
 
-class Attempt(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True, gc=False):
     """One try by one holder. `request` is None where it equals the run's input, `response` where its output."""
 
     number: int
@@ -87,7 +88,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     moved_on_because: str = ""
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class Run(Struct, frozen=True, kw_only=True, gc=False):
     """One doing of a task, whole. `current` is the attempt under lease, or the one that an ended run ended with;
     `attempts` are the earlier ones, oldest first.
 

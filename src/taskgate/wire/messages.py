@@ -24,11 +24,11 @@ else:
     OptionalRaw = msgspec.Raw
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True, gc=False):
     """Parent of every message."""
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Proof of holding a run: `attempt` is its fence, `lease_token` the secret of this very lease.
 
     `left_s` only in `heartbeat_ack.renewed`: seconds that the committed lease still has when the gateway
