@@ -62,3 +62,10 @@ class KeyRevoked:
     """An API key was revoked: every live connection that it opened must end."""
 
     key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesChanged:
+    """The set of services changed; `snapshot` is the new `taskgate.routes.service.Snapshot`, whole."""
+
+    snapshot: Any

@@ -14,6 +14,9 @@ from pathlib import Path
 from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
 from taskgate.identity.settings import AuthSettings
+from taskgate.proxy.settings import ProxySettings
+from taskgate.reach.settings import ReachSettings
+from taskgate.routes.settings import RouteSettings
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import masked
 from taskgate.stores.settings import DatabaseSettings
@@ -36,6 +39,9 @@ class Settings:
     link: LinkSettings = field(default_factory=LinkSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     runs: RunSettings = field(default_factory=RunSettings)
+    routes: RouteSettings = field(default_factory=RouteSettings)
+    reach: ReachSettings = field(default_factory=ReachSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

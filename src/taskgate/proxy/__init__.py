@@ -1,0 +1,1 @@
+"""The HTTP data plane: server protocol, upstream pool, forwarding, tunnels, the holder of target `http`."""

@@ -1,0 +1,157 @@
+"""What the parts of the data plane promise each other, and what they need from other rooms.
+
+A connection (`front.py`) keeps its requests in order. Each request is an `Item`; only the first of the queue has been
+started and may write. A request line and its headers are checked (`head.py`) before any item exists; `Claims` decides
+whether the data plane forwards it or the ASGI application answers.
+Everything here is synchronous and runs on the event loop: an item that must wait keeps what comes meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from taskgate.errors import TaskgateError
+from taskgate.identity.principal import Principal
+
+Pair = tuple[bytes, bytes]
+
+
+class Head(msgspec.Struct, kw_only=True, gc=False):
+    """A checked request head. Names are lower case; nothing in it can be read in two ways.
+
+    `target` is what goes upstream (raw path and query), `path` the decoded path that was routed and authorised.
+    `pairs` are all headers as sent, for the application. `lines` are those that may be forwarded, ready to be written
+    (each `name: value\\r\\n`): without hop-by-hop headers, those named by Connection, identity headers and their twins,
+    forwarding headers, framing and Host. `body_length` is None for a chunked body, 0 for none.
+    """
+
+    method: str
+    target: bytes
+    path: str
+    query: bytes
+    version: str
+    host: bytes
+    pairs: list[Pair]
+    lines: bytes
+    body_length: int | None
+    keep_alive: bool
+    upgrade: str = ""
+    expects_continue: bool = False
+    special: dict[bytes, bytes]
+
+
+class Front(Protocol):
+    """A caller's connection as an item sees it. Writing is for the started item alone, until it says `finished`."""
+
+    address: str
+    port: int
+    scheme: str
+
+    def write(self, piece: bytes) -> None:
+        """Send bytes of the answer."""
+        ...
+
+    def hold(self, reason: int) -> None:
+        """Read nothing more from the caller until every reason was released."""
+        ...
+
+    def release(self, reason: int) -> None: ...
+
+    def finished(self, *, keep_alive: bool) -> None:
+        """The answer is complete: the next item is started, or the connection is closed (lingering, when a body
+        was still coming)."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection: an answer that has begun cannot be completed, and the caller must see that."""
+        ...
+
+    def take_over(self, receiver: Tunnel) -> None:
+        """From now on raw bytes go to `receiver`; what was read behind the request comes first."""
+        ...
+
+
+class Tunnel(Protocol):
+    """Who gets the raw bytes of a connection that was taken over."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def ended(self) -> None:
+        """The caller sends no more (half-closed)."""
+        ...
+
+    def lost(self) -> None: ...
+
+    def pace(self, *, is_open: bool) -> None:
+        """The caller reads slowly (False): send it nothing more until it reads again (True)."""
+        ...
+
+
+class Item(Protocol):
+    """One request of a connection, in its order queue. `deadline` is a monotonic moment, infinity for none."""
+
+    deadline: float
+
+    def start(self) -> None:
+        """It is the first of the queue now. Pieces of its body may have come before."""
+        ...
+
+    def body(self, data: bytes) -> None:
+        """A piece of the request's body, in order, without framing."""
+        ...
+
+    def body_end(self) -> None: ...
+
+    def broken(self, error: TaskgateError) -> None:
+        """The framing of its body is wrong: nothing more comes. 400 if nothing was written yet, and close."""
+        ...
+
+    def lost(self) -> None:
+        """The caller is gone: end what was begun for it. Nothing may be written any more."""
+        ...
+
+    def pace(self, *, is_open: bool) -> None:
+        """The caller reads slowly (False): produce nothing more until it reads again (True)."""
+        ...
+
+    def on_deadline(self, now: float) -> None:
+        """`deadline` has passed (the sweep looks a few times a second)."""
+        ...
+
+
+class Claims(Protocol):
+    """Decides whose a request is."""
+
+    def __call__(self, front: Front, head: Head) -> Item | None:
+        """The item that forwards it (a WebSocket upgrade of a proxied route too), None for the application."""
+        ...
+
+
+class Doorkeeper(Protocol):
+    """Who calls. Raises Unauthenticated, Limited, Unavailable, Malformed, InvalidInput."""
+
+    def recall(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal | None:
+        """Who calls, from memory alone; None when only `admit` can tell."""
+        ...
+
+    async def admit(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal: ...
+
+
+class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call that became a run is answered."""
+
+    status: int
+    headers: tuple[Pair, ...]
+    body: bytes
+
+
+class RunDoor(Protocol):
+    """Submits the call as a run and waits for it, as `Prefer: wait=S` does: 200 with the ended run, or 202 and
+    Location. Raises what a submit raises."""
+
+    async def perform(
+        self, principal: Principal, task: str, *, body: bytes, key: str, wait_s: float, traceparent: str
+    ) -> RunAnswer: ...

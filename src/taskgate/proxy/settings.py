@@ -1,0 +1,46 @@
+"""Settings of the data plane.
+
+Deadlines of callers, limits of one connection, the pool of every upstream, whom to believe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """How callers are served and upstreams are called. What a route may do is its own policy.
+
+    header_s: seconds in which a request's head must have come. Default 10. Later 408 and close.
+    body_idle_s: seconds without a byte of a body after which it is given up. Default 30.
+    keep_alive_s: seconds that an idle caller's connection is kept. Default 75.
+    handshake_s: seconds for a TLS handshake. Default 5.
+    max_head_bytes: largest request head. Default 65536. Above it 431.
+    max_headers: most headers of a request. Default 200. Above it 431.
+    max_body_bytes: largest body of a route that sets no other limit. Default 10485760 (10 MiB). Above it 413.
+    body_ceiling_bytes: the most that a route may set. Default 1073741824 (1 GiB).
+    replay_bytes: how much of a body is kept for a retry or a fallback. Default 65536.
+    pool_size: most connections to one upstream. Default 256.
+    pool_waiting: most requests that wait for one of them. Default 1024. Above it 503.
+    pool_wait_s: seconds that a request waits for a connection. Default 5. Then 503.
+    pool_idle_s: seconds that an unused upstream connection is kept. Default 55.
+    trusted_proxies: networks whose Forwarded and X-Forwarded-* are believed (10.0.0.0/8). Default none.
+    pseudonym: what this gateway is called in Via. Default taskgate. Gateways behind one another need different ones.
+    """
+
+    header_s: float = 10.0
+    body_idle_s: float = 30.0
+    keep_alive_s: float = 75.0
+    handshake_s: float = 5.0
+    max_head_bytes: int = 64 << 10
+    max_headers: int = 200
+    max_body_bytes: int = 10 << 20
+    body_ceiling_bytes: int = 1 << 30
+    replay_bytes: int = 64 << 10
+    pool_size: int = 256
+    pool_waiting: int = 1024
+    pool_wait_s: float = 5.0
+    pool_idle_s: float = 55.0
+    trusted_proxies: tuple[str, ...] = ()
+    pseudonym: str = "taskgate"
