@@ -155,3 +155,12 @@ class RunDoor(Protocol):
     async def perform(
         self, principal: Principal, task: str, *, body: bytes, key: str, wait_s: float, traceparent: str
     ) -> RunAnswer: ...
+
+
+class Pinner(Protocol):
+    """Judges where an upstream's name leads, at every connect (INV-P2)."""
+
+    async def pin(self, host: str, port: int, *, scheme: str, site_id: str) -> tuple[str, ...]:
+        """The judged IP addresses to connect to, in order. Raises Forbidden (ADDRESS_FORBIDDEN) and Unavailable
+        (NAME_NOT_RESOLVED)."""
+        ...
