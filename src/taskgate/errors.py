@@ -10,7 +10,9 @@
     │   ├── WrongMethod         the address exists, the verb does not
     │   ├── Conflict            the present state refuses it
     │   ├── KeyReused           an idempotency key with another body
+    │   ├── TooSlow             the request did not come in its time
     │   └── TooLarge            over a size limit
+    │       └── HeadTooLarge    the headers of a request, or their number
     ├── NotNow                  try again after `retry_after_s`
     │   ├── Limited             this caller asks too often
     │   └── Unavailable         a part of the gateway is away
@@ -104,6 +106,18 @@ class TooLarge(CallerError):
     """The body, input or frame is over its limit; `extra["limit_bytes"]` says which."""
 
     default_code = "TOO_LARGE"
+
+
+class HeadTooLarge(TooLarge):
+    """The head of the request is over its limit, in bytes or in headers."""
+
+    default_code = "HEAD_TOO_LARGE"
+
+
+class TooSlow(CallerError):
+    """The request, or the next piece of it, did not come in its time."""
+
+    default_code = "TOO_SLOW"
 
 
 class NotNow(TaskgateError):

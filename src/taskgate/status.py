@@ -35,6 +35,8 @@ ROWS: dict[type[errors.TaskgateError], Row] = {
     errors.Conflict: Row(http=409, grpc=10, close=4409, title="Conflict"),
     errors.KeyReused: Row(http=422, grpc=6, close=1008, title="Idempotency key reused"),
     errors.TooLarge: Row(http=413, grpc=8, close=1009, title="Too large"),
+    errors.HeadTooLarge: Row(http=431, grpc=8, close=1009, title="Request head too large"),
+    errors.TooSlow: Row(http=408, grpc=4, close=4408, title="Request too slow", retryable=True),
     errors.Limited: Row(http=429, grpc=8, close=4429, title="Too many requests", retryable=True),
     errors.Unavailable: Row(http=503, grpc=14, close=1013, title="Temporarily unavailable", retryable=True),
     errors.RunFailed: Row(http=409, grpc=10, close=1008, title="Run failed"),

@@ -19,13 +19,18 @@ from taskgate.identity.principal import Principal
 Pair = tuple[bytes, bytes]
 
 
-class Head(msgspec.Struct, kw_only=True, gc=False):
+class Head(msgspec.Struct, gc=False):
     """A checked request head. Names are lower case; nothing in it can be read in two ways.
 
     `target` is what goes upstream (raw path and query), `path` the decoded path that was routed and authorised.
-    `pairs` are all headers as sent, for the application. `lines` are those that may be forwarded, ready to be written
-    (each `name: value\\r\\n`): without hop-by-hop headers, those named by Connection, identity headers and their twins,
-    forwarding headers, framing and Host. `body_length` is None for a chunked body, 0 for none.
+    `pairs` are all headers as sent, for the application and the doorkeeper. `lines` are those that may be forwarded,
+    ready to be written (each `name: value\\r\\n`): none that is hop by hop, named by Connection, an identity or a
+    credential (twins with underscores too), about forwarding, tracing, framing or Host. `body_length` is None for a
+    chunked body, 0 for none. `upgrade` is `websocket` or empty; any other upgrade is not offered to anybody.
+    `special` has what the forwarding item writes itself, values of repeated headers joined by commas: credentials
+    (authorization, x-api-key; gone when Connection named them), via, traceparent, tracestate, x-request-id, and from
+    trusted peers alone forwarded and x-forwarded-*.
+    `caller` and `scheme` are the caller's own where a trusted peer tells them, else those of the connection.
     """
 
     method: str
@@ -38,9 +43,11 @@ class Head(msgspec.Struct, kw_only=True, gc=False):
     lines: bytes
     body_length: int | None
     keep_alive: bool
+    special: dict[bytes, bytes]
+    caller: str = ""
+    scheme: str = "http"
     upgrade: str = ""
     expects_continue: bool = False
-    special: dict[bytes, bytes]
 
 
 class Front(Protocol):
@@ -55,7 +62,8 @@ class Front(Protocol):
         ...
 
     def hold(self, reason: int) -> None:
-        """Read nothing more from the caller until every reason was released."""
+        """Read nothing more from the caller until every reason was released. A reason is one bit: 1, 2 and 4 are the
+        started item's (dropped when it has finished), higher ones the front's own."""
         ...
 
     def release(self, reason: int) -> None: ...
@@ -70,7 +78,12 @@ class Front(Protocol):
         ...
 
     def take_over(self, receiver: Tunnel) -> None:
-        """From now on raw bytes go to `receiver`; what was read behind the request comes first."""
+        """From now on raw bytes go to `receiver`; what was read behind the request comes first. The item stays the
+        started one: its `deadline` counts, and `finished(keep_alive=False)` or `abort` ends the connection."""
+        ...
+
+    def end_writing(self) -> None:
+        """Half-close: nothing more is sent, reading goes on. Only behind `take_over`."""
         ...
 
 
