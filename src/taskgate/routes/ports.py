@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from taskgate.routes.service import Service
 
 
@@ -29,4 +31,28 @@ class DocumentSource(Protocol):
     async def fetch(self, url: str, *, site_id: str) -> bytes:
         """The document's bytes (JSON or YAML). InvalidInput when the address is refused, Unavailable when it does
         not answer in time, TooLarge above 4 MiB."""
+        ...
+
+
+class Reach(Protocol):
+    """Judges where a registered address leads; the data plane asks again at every connect (INV-P2)."""
+
+    async def pin(self, host: str, port: int, *, scheme: str, site_id: str) -> tuple[str, ...]:
+        """The judged IP addresses. Forbidden (ADDRESS_FORBIDDEN), or Unavailable for a name that has none now."""
+        ...
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How a service's upstream answers: its breaker (`closed`, `open`, `half_open`), failures in a row, the last."""
+
+    state: str = "closed"
+    failures: int = 0
+    last_error: str = ""
+
+
+class UpstreamHealth(Protocol):
+    """What the data plane knows of the services that it calls."""
+
+    def health(self, service_name: str) -> Health:
+        """Of a service that was never called: closed, without failures."""
         ...

@@ -38,7 +38,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A registered HTTP upstream. `lease_s` 0 is a service that stays until it is withdrawn.
 
     Callers of `site_id` alone may call and see it, unless it is `shared` (registered with `serve:*` or `admin`).
-    `document` is an OpenAPI document as JSON, b"" for none; `openapi_url` is where it came from, if it was fetched.
+    `document` is an OpenAPI document as it came, b"" for none; `openapi_url` is where it came from, if it was fetched.
+    `follows_document`: its routes are the operations of its document, and change with it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policy: Policy = Policy()
     lease_s: float = 30.0
     registered_at: float = 0.0
+    follows_document: bool = False
 
     def serves(self, site_id: str) -> bool:
         """Whether a caller of that site may call it, or know of it."""
@@ -67,8 +69,10 @@ def digest_of(service: Service) -> str:
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Every service at one moment, by name. `away` are those whose lease has lapsed: their routes stay known, a call
-    is answered 503 SERVICE_AWAY or goes to its fallback. `number` grows with every change."""
+    is answered 503 SERVICE_AWAY or goes to its fallback. `stale` are those whose document could not be fetched or
+    read any more, so that the last good one stands. `number` grows with every change."""
 
     services: tuple[Service, ...] = ()
     away: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
     number: int = 0
