@@ -16,6 +16,10 @@
     ├── NotNow                  try again after `retry_after_s`
     │   ├── Limited             this caller asks too often
     │   └── Unavailable         a part of the gateway is away
+    ├── UpstreamError           the service behind a route did not do its part
+    │   ├── UpstreamBroken      not to be reached, cut off, or no valid HTTP
+    │   ├── UpstreamSlow        no answer in its time
+    │   └── LoopDetected        the request has been here before
     ├── RunEnded                the awaited run has no output
     │   ├── RunFailed           its chain is exhausted
     │   ├── RunCancelled        somebody cancelled it
@@ -147,6 +151,30 @@ class Unavailable(NotNow):
     """A part of the gateway is away: a store, a broker, a draining process."""
 
     default_code = "UNAVAILABLE"
+
+
+class UpstreamError(TaskgateError):
+    """The service behind a route did not do its part; nothing of its answer has reached the caller."""
+
+    default_code = "UPSTREAM_FAILED"
+
+
+class UpstreamBroken(UpstreamError):
+    """The upstream was not to be reached, ended the connection, or answered with no valid HTTP."""
+
+    default_code = "UPSTREAM_BROKEN"
+
+
+class UpstreamSlow(UpstreamError):
+    """The upstream, or the whole chain of them, did not answer in its time."""
+
+    default_code = "UPSTREAM_TIMEOUT"
+
+
+class LoopDetected(UpstreamError):
+    """The request has passed this gateway before: an upstream leads back to it."""
+
+    default_code = "LOOP_DETECTED"
 
 
 class RunEnded(TaskgateError):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgate.edge.http.asking import accepts_events, idempotency_key_of, number_of, preferred_wait_s
-from taskgate.edge.http.trace import request_id_of, trace_id_of, traceparent_of
 from taskgate.errors import InvalidInput, Malformed
+from taskgate.trace import request_id_of, trace_id_of, traceparent_of
 
 
 @pytest.mark.parametrize(

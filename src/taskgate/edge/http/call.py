@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from taskgate.edge.http.problems import PROBLEM_JSON, Header, encode_problem
-from taskgate.edge.http.trace import request_id_of, trace_id_of, traceparent_of
 from taskgate.errors import Malformed, TaskgateError, TooLarge
 from taskgate.identity.principal import Principal
+from taskgate.trace import request_id_of, trace_id_of, traceparent_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
