@@ -1,4 +1,4 @@
-"""The memory stores of definitions, keys, workers and leaders hold the contract of every store."""
+"""The memory stores of definitions, keys, workers, services and leaders hold the contract of every store."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from taskgate.stores.memory.catalogue import MemoryCatalogue
 from taskgate.stores.memory.keys import MemoryKeyRing
 from taskgate.stores.memory.leadership import MemoryLeadership
 from taskgate.stores.memory.roster import MemoryRoster
+from taskgate.stores.memory.services import MemoryServiceBook
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.catalogue import CatalogueContract
 from taskgate.testing.contracts.keys import KeyRingContract
 from taskgate.testing.contracts.leadership import LeadershipContract
 from taskgate.testing.contracts.roster import RosterContract
+from taskgate.testing.contracts.services import ServiceBookContract
 
 
 class TestCatalogue(CatalogueContract):
@@ -31,6 +33,12 @@ class TestRoster(RosterContract):
     @pytest.fixture
     def roster(self) -> MemoryRoster:
         return MemoryRoster()
+
+
+class TestServiceBook(ServiceBookContract):
+    @pytest.fixture
+    def service_book(self) -> MemoryServiceBook:
+        return MemoryServiceBook()
 
 
 class TestLeadership(LeadershipContract):

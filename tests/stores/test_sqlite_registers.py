@@ -1,4 +1,4 @@
-"""The SQLite stores of definitions, keys, workers and leaders hold the contract of every store."""
+"""The SQLite stores of definitions, keys, workers, services and leaders hold the contract of every store."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from taskgate.stores.sqlite.catalogue import SqliteCatalogue
 from taskgate.stores.sqlite.keys import SqliteKeyRing
 from taskgate.stores.sqlite.leadership import SqliteLeadership
 from taskgate.stores.sqlite.roster import SqliteRoster
+from taskgate.stores.sqlite.services import SqliteServiceBook
 from taskgate.stores.sqlite.store import SqliteStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.catalogue import CatalogueContract, definition
 from taskgate.testing.contracts.keys import KeyRingContract, record
 from taskgate.testing.contracts.leadership import LeadershipContract
 from taskgate.testing.contracts.roster import RosterContract, worker
+from taskgate.testing.contracts.services import ServiceBookContract, service
 
 
 @pytest.fixture
@@ -51,6 +53,12 @@ class TestRoster(RosterContract):
         return store.roster
 
 
+class TestServiceBook(ServiceBookContract):
+    @pytest.fixture
+    def service_book(self, store: SqliteStore) -> SqliteServiceBook:
+        return store.services
+
+
 class TestLeadership(LeadershipContract):
     @pytest.fixture
     def leadership(self, store: SqliteStore) -> SqliteLeadership:
@@ -63,6 +71,7 @@ async def test_everything_survives_a_restart(tmp_path: Path, store: SqliteStore,
     await store.keyring.save(record())
     await store.keyring.revoke(record().id, 7.5)
     await store.roster.save(worker())
+    await store.services.save(service())
     await store.leadership.campaign("janitor", "a", duration_s=10)
     await store.stop()
     again = SqliteStore(tmp_path, clock=clock)
@@ -71,6 +80,7 @@ async def test_everything_survives_a_restart(tmp_path: Path, store: SqliteStore,
         assert await again.catalogue.load() == [definition(), definition(site_id=SHARED)]
         assert await again.keyring.all() == [record(revoked_at=7.5)]
         assert await again.roster.all() == [worker()]
+        assert await again.services.load() == [service()]
         assert await again.leadership.campaign("janitor", "b", duration_s=10) is None
     finally:
         await again.stop()

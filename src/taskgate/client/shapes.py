@@ -185,6 +185,7 @@ class KeyState(Struct, frozen=True, kw_only=True):
     user_id: str = ""
     app_id: str = ""
     last4: str = ""
+    prefixes: list[str] = []
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None

@@ -33,6 +33,7 @@ QUERY_SECRETS = frozenset(
 )
 _SITE = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 _PERSON = re.compile(r"[A-Za-z0-9_.:@|+=/-]{0,128}")
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]{1,128}){1,16}")
 _TENANT_FIELDS = {"x-site-id": "site_id", "x-user-id": "user_id", "x-app-id": "app_id"}
 
 Pairs = Iterable[tuple[str | bytes, str | bytes]]
@@ -117,3 +118,8 @@ def is_site_id(text: str) -> bool:
 def is_person_id(text: str) -> bool:
     """Whether the text may name a user or an app of the host platform; empty means nobody in particular."""
     return _PERSON.fullmatch(text) is not None
+
+
+def is_prefix(text: str) -> bool:
+    """Whether the text may stand before paths: `/a/b`, without a slash at its end, dot segments or escapes."""
+    return len(text) <= 256 and _PREFIX.fullmatch(text) is not None

@@ -17,7 +17,7 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.errors import InvalidInput, Limited, NotFound, Unauthenticated
 from taskgate.events import KeyRevoked
-from taskgate.identity.credentials import is_person_id, is_site_id
+from taskgate.identity.credentials import is_person_id, is_prefix, is_site_id
 from taskgate.identity.keytext import digest_of_secret, new_key, parse_key
 from taskgate.identity.ports import KeyRecord, KeyRing
 from taskgate.identity.principal import SCOPES, Kind, Principal
@@ -27,6 +27,7 @@ from taskgate.lifespan import TaskSet
 
 TOPIC = "identity.keys"
 MAX_OVERLAP_S = 30 * 86_400.0
+MAX_PREFIXES = 20
 MAX_LIFE_S = 100 * 366 * 86_400.0
 _NOBODY = bytes(32)
 
@@ -108,6 +109,7 @@ class Keys:
         site_id: str = "default",
         user_id: str = "",
         app_id: str = "",
+        prefixes: Iterable[str] = (),
         expires_at: float | None = None,
     ) -> tuple[KeyRecord, str]:
         """A new key: its record and its text, which nobody can show again. `by` None is the gateway itself."""
@@ -127,6 +129,7 @@ class Keys:
             app_id=app_id,
             created_at=now,
             expires_at=expires_at,
+            prefixes=tuple(prefixes),
         )
         _check(record, now)
         await self._ring.save(record)
@@ -208,6 +211,7 @@ def _check(record: KeyRecord, now: float) -> None:
         "/site_id": not is_site_id(record.site_id),
         "/user_id": not is_person_id(record.user_id),
         "/app_id": not is_person_id(record.app_id),
+        "/prefixes": len(record.prefixes) > MAX_PREFIXES or not all(map(is_prefix, record.prefixes)),
         "/expires_at": record.expires_at is not None and not now < record.expires_at <= now + MAX_LIFE_S,
     }
     for path, is_wrong in complaints.items():

@@ -11,7 +11,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """An API key as stored: the SHA-256 of its secret, never the secret. Moments are epoch seconds."""
+    """An API key as stored: the SHA-256 of its secret, never the secret. Moments are epoch seconds.
+
+    `prefixes` are the paths under which it may register services; none means any path that is free.
+    """
 
     id: str
     name: str
@@ -26,6 +29,7 @@ class KeyRecord:
     expires_at: float | None = None
     revoked_at: float | None = None
     rotated_from: str = ""
+    prefixes: tuple[str, ...] = ()
 
 
 class KeyRing(Protocol):

@@ -32,7 +32,7 @@ Kind = Literal["user", "service", "worker", "agent", "tool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is calling. `id` names the credential (an API key's public part), never a secret."""
+    """Who is calling. `id` names the credential (an API key's public part), never a secret. With `prefixes` it registers only below them."""
 
     id: str
     name: str
@@ -41,6 +41,7 @@ class Principal:
     site_id: str = "default"
     user_id: str = ""
     app_id: str = ""
+    prefixes: tuple[str, ...] = ()
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes

@@ -92,4 +92,5 @@ def principal_of(record: KeyRecord) -> Principal:
         site_id=record.site_id,
         user_id=record.user_id,
         app_id=record.app_id,
+        prefixes=record.prefixes,
     )

@@ -11,6 +11,7 @@ import hashlib
 import msgspec
 
 from taskgate.routes.policy import Policy
+from taskgate.wire.messages import OptionalRaw
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,8 +30,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     wait_s: float = 30.0
     summary: str = ""
     description: str = ""
-    request_example: msgspec.Raw | None = None
-    response_example: msgspec.Raw | None = None
+    request_example: OptionalRaw = None
+    response_example: OptionalRaw = None
     policy: Policy = Policy()
 
 

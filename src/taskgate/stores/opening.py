@@ -16,6 +16,7 @@ from taskgate.fleet.ports import Roster
 from taskgate.identity.ports import KeyRing
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
+from taskgate.routes.ports import ServiceBook
 from taskgate.runs.ports import Catalogue, Leadership, ReadyQueue, RunBook, RunLedger, Signals
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.catalogue import MemoryCatalogue
@@ -25,6 +26,7 @@ from taskgate.stores.memory.leadership import MemoryLeadership
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
 from taskgate.stores.memory.ready import MemoryReadyQueue
 from taskgate.stores.memory.roster import MemoryRoster
+from taskgate.stores.memory.services import MemoryServiceBook
 from taskgate.stores.memory.signals import MemorySignals
 
 
@@ -41,6 +43,7 @@ class Stores:
     roster: Roster
     leadership: Leadership
     signals: Signals
+    services: ServiceBook
     parts: tuple[Part, ...] = ()
 
 
@@ -66,6 +69,7 @@ def _in_memory(clock: Clock) -> Stores:
         roster=MemoryRoster(),
         leadership=MemoryLeadership(clock),
         signals=MemorySignals(),
+        services=MemoryServiceBook(),
     )
 
 
@@ -85,5 +89,6 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
         roster=store.roster,
         leadership=store.leadership,
         signals=MemorySignals(),
+        services=store.services,
         parts=(store, journal),
     )

@@ -74,10 +74,10 @@ async def places() -> AsyncIterator[tuple[Place, Place]]:
 
 async def test_a_key_says_who_calls(places: tuple[Place, Place]) -> None:
     place, _ = places
-    record, text = await place.keys.create(
+    record, text = await places[0].keys.create(
         None, name="ci", scopes=["submit", "read"], kind="service", site_id="acme", user_id="u1", app_id="a"
     )
-    principal = await place.keys.authenticate(text)
+    principal = await places[0].keys.authenticate(text)
     assert principal == Principal(
         id=record.id, name="ci", kind="service", scopes=frozenset({"submit", "read"}), site_id="acme", user_id="u1",
         app_id="a",
@@ -93,10 +93,10 @@ async def test_requests_read_nothing(places: tuple[Place, Place]) -> None:
     _, text = await place.make()
     before = place.ring.read_count
     for _ in range(100):
-        await place.keys.authenticate(text)
+        await places[0].keys.authenticate(text)
     assert place.ring.read_count == before
     place.clock.advance(31)
-    await place.keys.authenticate(text)
+    await places[0].keys.authenticate(text)
     assert place.ring.read_count == before + 1
 
 
@@ -119,19 +119,19 @@ async def test_a_wrong_key_is_refused(places: tuple[Place, Place], change: str) 
         "prefix": "xx" + text[2:],
     }[change]
     with pytest.raises(Unauthenticated) as caught:
-        await place.keys.authenticate(wrong)
+        await places[0].keys.authenticate(wrong)
     assert caught.value.detail == "the credential is not valid"
-    await place.keys.authenticate(text)
+    await places[0].keys.authenticate(text)
 
 
 async def test_an_expired_key_is_refused_at_its_second(places: tuple[Place, Place]) -> None:
     place, _ = places
     _, text = await place.make(expires_at=place.clock.now() + 10)
     place.clock.advance(9.9)
-    await place.keys.authenticate(text)
+    await places[0].keys.authenticate(text)
     place.clock.advance(0.1)
     with pytest.raises(Unauthenticated) as caught:
-        await place.keys.authenticate(text)
+        await places[0].keys.authenticate(text)
     assert caught.value.code == "KEY_EXPIRED"
 
 
@@ -180,12 +180,12 @@ async def test_a_read_that_was_under_way_revives_nothing(places: tuple[Place, Pl
     late = asyncio.create_task(place.keys.authenticate(text))
     await place.ring.reading.wait()
     hold, place.ring.hold = place.ring.hold, None
-    await place.keys.revoke(None, record.id)
+    await places[0].keys.revoke(None, record.id)
     hold.set()
     with pytest.raises(Unauthenticated):
         await late
     with pytest.raises(Unauthenticated):
-        await place.keys.authenticate(text)
+        await places[0].keys.authenticate(text)
 
 
 async def test_nobody_comes_in_while_nobody_can_tell(places: tuple[Place, Place]) -> None:
@@ -193,12 +193,12 @@ async def test_nobody_comes_in_while_nobody_can_tell(places: tuple[Place, Place]
     place, _ = places
     _, text = await place.make()
     place.ring.is_away = True
-    await place.keys.authenticate(text)
+    await places[0].keys.authenticate(text)
     place.clock.advance(30)
     with pytest.raises(Unavailable):
-        await place.keys.authenticate(text)
+        await places[0].keys.authenticate(text)
     place.ring.is_away = False
-    await place.keys.authenticate(text)
+    await places[0].keys.authenticate(text)
 
 
 async def test_callers_that_failed_often_cost_no_read(places: tuple[Place, Place]) -> None:
@@ -206,39 +206,39 @@ async def test_callers_that_failed_often_cost_no_read(places: tuple[Place, Place
     _, text = await place.make()
     before = place.ring.read_count
     with pytest.raises(Limited):
-        await place.keys.authenticate(new_key()[2], remembered_only=True)
+        await places[0].keys.authenticate(new_key()[2], remembered_only=True)
     assert place.ring.read_count == before
-    await place.keys.authenticate(text, remembered_only=True)
+    await places[0].keys.authenticate(text, remembered_only=True)
 
 
 async def test_rotation_with_and_without_overlap(places: tuple[Place, Place]) -> None:
     place, _ = places
     old, old_text = await place.make("submit", expires_at=place.clock.now() + 1000)
-    fresh, fresh_text = await place.keys.rotate(None, old.id, overlap_s=60)
+    fresh, fresh_text = await places[0].keys.rotate(None, old.id, overlap_s=60)
     assert (fresh.rotated_from, fresh.scopes, fresh.expires_at) == (old.id, old.scopes, old.expires_at)
     assert fresh.secret_sha256 != old.secret_sha256
-    await place.keys.authenticate(old_text)
+    await places[0].keys.authenticate(old_text)
     place.clock.advance(60)
     with pytest.raises(Unauthenticated):
-        await place.keys.authenticate(old_text)
-    await place.keys.authenticate(fresh_text)
-    await place.keys.rotate(None, fresh.id)
+        await places[0].keys.authenticate(old_text)
+    await places[0].keys.authenticate(fresh_text)
+    await places[0].keys.rotate(None, fresh.id)
     with pytest.raises(Unauthenticated):
-        await place.keys.authenticate(fresh_text)
+        await places[0].keys.authenticate(fresh_text)
     for ended in (old, fresh):
         with pytest.raises(InvalidInput):
-            await place.keys.rotate(None, ended.id)
+            await places[0].keys.rotate(None, ended.id)
 
 
 async def test_only_administrators_touch_keys(places: tuple[Place, Place]) -> None:
     place, _ = places
     record, text = await place.make("read", "submit", "tenant:assert", "serve:*")
-    caller = await place.keys.authenticate(text)
+    caller = await places[0].keys.authenticate(text)
     for attempt in (
-        place.keys.create(caller, name="x", scopes=["admin"]),
-        place.keys.revoke(caller, record.id),
-        place.keys.rotate(caller, record.id),
-        place.keys.all(caller),
+        places[0].keys.create(caller, name="x", scopes=["admin"]),
+        places[0].keys.revoke(caller, record.id),
+        places[0].keys.rotate(caller, record.id),
+        places[0].keys.all(caller),
     ):
         with pytest.raises(Forbidden):
             await attempt
@@ -247,10 +247,10 @@ async def test_only_administrators_touch_keys(places: tuple[Place, Place]) -> No
 async def test_unknown_ids(places: tuple[Place, Place]) -> None:
     place, _ = places
     with pytest.raises(NotFound):
-        await place.keys.revoke(None, "nobodyknows0")
+        await places[0].keys.revoke(None, "nobodyknows0")
     record, _ = await place.make()
-    first = await place.keys.revoke(None, record.id)
-    assert await place.keys.revoke(None, record.id) == first
+    first = await places[0].keys.revoke(None, record.id)
+    assert await places[0].keys.revoke(None, record.id) == first
     assert place.revoked == [record.id]
 
 
@@ -258,8 +258,8 @@ async def test_tickets_end(places: tuple[Place, Place]) -> None:
     """S23: 30 seconds, and not more than a hundred open ones a key."""
     place, _ = places
     _, text = await place.make()
-    principal = await place.keys.authenticate(text)
-    tickets = place.keys.tickets
+    principal = await places[0].keys.authenticate(text)
+    tickets = places[0].keys.tickets
     opened = [tickets.issue(principal)[0] for _ in range(100)]
     with pytest.raises(Limited):
         tickets.issue(principal)
@@ -270,3 +270,17 @@ async def test_tickets_end(places: tuple[Place, Place]) -> None:
         with pytest.raises(Unauthenticated):
             await tickets.redeem(ticket)
     assert tickets.issue(principal)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "ai", "/ai/", "//ai", "/a/../b", "/.", "/a%2fb", "/a b", "/{x}", "/a\n"])
+async def test_prefixes_of_a_key_are_plain_paths(places: tuple[Place, Place], prefix: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await places[0].keys.create(None, name="x", scopes=["register"], prefixes=["/fine", prefix])
+    assert refused.value.extra["path"] == "/prefixes"
+
+
+async def test_a_principal_has_the_prefixes_of_its_key(places: tuple[Place, Place]) -> None:
+    record, text = await places[0].keys.create(None, name="x", scopes=["register"], prefixes=["/v1/ai", "/x"])
+    assert (await places[0].keys.authenticate(text)).prefixes == ("/v1/ai", "/x")
+    fresh, _ = await places[0].keys.rotate(None, record.id)
+    assert fresh.prefixes == ("/v1/ai", "/x")

@@ -63,7 +63,7 @@ class Keys:
         return self._line.finish(operations.keys(self._line.patience))
 
     def create(self, name: str, scopes: Sequence[str], **members: Any) -> KeyState:
-        """A new key; `members` may hold kind, site_id, user_id, app_id, expires_at."""
+        """A new key; `members` may hold kind, site_id, user_id, app_id, prefixes, expires_at."""
         return self._line.finish(operations.create_key(name, scopes, members=members, patience=self._line.patience))
 
     def revoke(self, key_id: str) -> None:

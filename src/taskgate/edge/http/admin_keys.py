@@ -62,6 +62,7 @@ class KeyRoutes:
             site_id=body.site_id,
             user_id=body.user_id,
             app_id=body.app_id,
+            prefixes=body.prefixes,
             expires_at=epoch(body.expires_at),
         )
         return answer(new_key_shape(record, text), 201, location=f"/v1/keys/{record.id}")

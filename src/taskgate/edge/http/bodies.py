@@ -76,7 +76,10 @@ class TaskBody(Shape):
 
 
 class KeyBody(Shape):
-    """A new API key. `user_id` binds it to one user, who then sees only their own runs."""
+    """A new API key. `user_id` binds it to one user, who then sees only their own runs.
+
+    With `prefixes` it may register services only below these paths.
+    """
 
     name: str
     scopes: list[str]
@@ -84,6 +87,7 @@ class KeyBody(Shape):
     site_id: str = "default"
     user_id: str = ""
     app_id: str = ""
+    prefixes: list[str] = []
     expires_at: Moment | None = None
 
 

@@ -192,4 +192,5 @@ def _key(record: KeyRecord) -> dict[str, Any]:
         "expires_at": moment_or_none(record.expires_at),
         "revoked_at": moment_or_none(record.revoked_at),
         "rotated_from": record.rotated_from,
+        "prefixes": list(record.prefixes),
     }

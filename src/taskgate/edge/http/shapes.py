@@ -218,6 +218,7 @@ class KeyShape(Given):
     expires_at: datetime | None
     revoked_at: datetime | None
     rotated_from: str
+    prefixes: list[str]
 
 
 class NewKeyShape(KeyShape):

@@ -54,6 +54,7 @@ def _save(connection: apsw.Connection, items: list[KeyRecord]) -> list[None]:
                 record.expires_at,
                 record.revoked_at,
                 record.rotated_from,
+                msgspec.json.encode(record.prefixes).decode(),
             ),
         )
     return [None] * len(items)
@@ -91,4 +92,5 @@ def _record(row: tuple[Any, ...]) -> KeyRecord:
         expires_at=row[10],
         revoked_at=row[11],
         rotated_from=row[12],
+        prefixes=tuple(msgspec.json.decode(row[13])),
     )

@@ -18,6 +18,7 @@ from taskgate.stores.sqlite.leadership import SqliteLeadership
 from taskgate.stores.sqlite.ledger import SqliteRunLedger
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.roster import SqliteRoster
+from taskgate.stores.sqlite.services import SqliteServiceBook
 from taskgate.stores.sqlite.statements import MIGRATIONS
 from taskgate.stores.sqlite.writer import Writer
 
@@ -38,6 +39,7 @@ class SqliteStore:
         self.catalogue = SqliteCatalogue(self.writer, reader)
         self.keyring = SqliteKeyRing(self.writer, reader)
         self.roster = SqliteRoster(self.writer, reader)
+        self.services = SqliteServiceBook(self.writer, reader)
         self.leadership = SqliteLeadership(self.writer, clock)
 
     @property

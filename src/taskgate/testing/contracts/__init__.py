@@ -18,6 +18,7 @@ for _name in (
     "ready",
     "renewing",
     "roster",
+    "services",
     "signals",
     "tailing",
     "timers",

@@ -25,6 +25,7 @@ def record(key_id: str = "key000000001", **changes: object) -> KeyRecord:
         created_at=1_700_000_000.123456,
         expires_at=1_800_000_000.5,
         rotated_from="key000000000",
+        prefixes=("/v1/ai", "/intern"),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -33,7 +34,9 @@ class KeyRingContract:
     """Fixture: `keyring`, an empty KeyRing."""
 
     async def test_a_key_comes_back_as_it_was_saved(self, keyring: KeyRing) -> None:
-        bare = record("key000000002", expires_at=None, scopes=frozenset(), user_id="", secret_sha256=b"\x00" * 32)
+        bare = record(
+            "key000000002", expires_at=None, scopes=frozenset(), user_id="", prefixes=(), secret_sha256=b"\x00" * 32
+        )
         await keyring.save(record())
         await keyring.save(bare)
         assert await keyring.find("key000000001") == record()
