@@ -15,6 +15,8 @@ from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
 from taskgate.identity.settings import AuthSettings
 from taskgate.proxy.settings import ProxySettings
+from taskgate.reach.addresses import is_host
+from taskgate.reach.judging import rules_from
 from taskgate.reach.settings import ReachSettings
 from taskgate.routes.settings import RouteSettings
 from taskgate.runs.settings import RunSettings
@@ -89,8 +91,22 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "grpc.port", "is the port of HTTP as well"
     if not settings.data_dir:
         yield "data_dir", "must not be empty"
+    yield from _reach(settings)
     if not settings.auth.enabled:
         yield from _open_doors(settings)
+
+
+def _reach(settings: Settings) -> Iterator[tuple[str, str]]:
+    reach = settings.reach
+    try:
+        rules_from(reach.networks, is_local=False)
+    except ValueError as error:
+        yield "reach.networks", str(error)
+    if not all(1 <= port <= 65535 for port in reach.ports):
+        yield "reach.ports", "must be within 1..65535"
+    for host in reach.http_hosts:
+        if not is_host(host):
+            yield "reach.http_hosts", f"{host!r} is no name of a host"
 
 
 def _open_doors(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -112,6 +112,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"TASKGATE_LOG__LEVEL": "loud"}, "log.level"),
         ({"DATABASE_URL": "postgresql://u:pw@h/db"}, "database.url"),
         ({"GRPC_TLS_CERT_PATH": "cert.pem"}, "GRPC_TLS_CERT_PATH"),
+        ({"TASKGATE_REACH__NETWORKS": "auto, 10.0.0.1/8"}, "reach.networks"),
+        ({"TASKGATE_REACH__NETWORKS": "169.254.0.0/16"}, "reach.networks"),
+        ({"TASKGATE_REACH__PORTS": "0"}, "reach.ports"),
+        ({"TASKGATE_REACH__HTTP_HOSTS": "http://a.example"}, "reach.http_hosts"),
     ],
 )
 def test_what_could_not_work_is_refused_and_named(env: dict[str, str], path: str) -> None:
@@ -167,7 +171,7 @@ def test_every_setting_says_what_it_is() -> None:
     for field in fields:
         assert "efault" in field.description, field.path
         assert field.environment == "TASKGATE_" + field.path.upper().replace(".", "__")
-        assert load(env={field.environment: field.default}) == Settings() or field.type_text.startswith("list")
+        assert field.type_text.startswith("list") or load(env={field.environment: field.default}) == Settings()
 
 
 @given(st.dictionaries(st.text(max_size=12).map("TASKGATE_".__add__), st.text(max_size=12), max_size=3))
