@@ -22,6 +22,7 @@ from taskgate.runs.happenings import (
     Stale,
     Succeeded,
     TimerPassed,
+    Undefined,
 )
 from taskgate.runs.ports import AttemptEnd, Move
 from taskgate.runs.retry import pause_s
@@ -147,6 +148,12 @@ class Decision:
             error = RunError(code="SCHEDULE_TO_START_TIMEOUT", message="nobody began it in time", error_class="timeout")
             return self._next_target(None, error, error.message)
         return Stale("no timer has passed")
+
+    def _undefined(self, _: Undefined) -> Move:
+        message = f"the definition {self.run.definition} of this run is lost"
+        error = RunError(code="DEFINITION_LOST", message=message, retryable=False)
+        end = self._end(Outcome.FAILED, error=error) if self.run.status is Status.RUNNING else None
+        return self._ended(Status.FAILED, end=end, error=error)
 
     # ---------------------------------------------------------------- the ways out
 
@@ -301,6 +308,7 @@ _WAYS: dict[type[Event], Callable[[Decision, Any], Move | Stale]] = {
     Refused: Decision._refused,
     CancelAsked: Decision._cancelled,
     TimerPassed: Decision._timer_passed,
+    Undefined: Decision._undefined,
 }
 
 

@@ -6,7 +6,6 @@ so a definition that was replaced is still found by digest. Changing definitions
 
 from __future__ import annotations
 
-from taskgate.errors import NotFound
 from taskgate.runs.chain import chain_of
 from taskgate.runs.ports import Catalogue
 from taskgate.runs.schemas import Schema
@@ -49,13 +48,13 @@ class Definitions:
         found = (self.known(site_id, name) for name in sorted(names))
         return [known.definition for known in found if known is not None]
 
-    async def of_digest(self, digest: str) -> Known:
-        """The definition a run was accepted under; NotFound only when a catalogue lost it."""
+    async def of_digest(self, digest: str) -> Known | None:
+        """The definition a run was accepted under; None only when a catalogue lost it."""
         known = self._by_digest.get(digest)
         if known is None:
             definition = await self._catalogue.find(digest)
             if definition is None:
-                raise NotFound(f"no definition {digest}", code="UNKNOWN_TASK")
+                return None
             known = self._by_digest[digest] = Known(definition)
         return known
 

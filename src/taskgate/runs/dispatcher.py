@@ -172,10 +172,14 @@ class Dispatcher:
 
     async def _claim(self, claims: Sequence[Claim]) -> list[Run | None]:
         runs = await self._ledger.claim(claims)
-        for run in runs:
-            if run is not None:
-                await self._definitions.of_digest(run.definition)
-                self.deliver(run)
+        for run, claim in zip(runs, claims, strict=True):
+            if run is None:
+                continue
+            if await self._definitions.of_digest(run.definition) is None:
+                _log.error("run %s is given to nobody: its definition %s is lost", run.id, run.definition)
+                self._matcher.release([claim.grant])  # its lease runs out, and the end of a lease fails it
+                continue
+            self.deliver(run)
         return runs
 
 

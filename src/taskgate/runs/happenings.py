@@ -53,6 +53,10 @@ class TimerPassed(Struct, frozen=True, kw_only=True):
     """One of the run's timers is due; which one, the run itself says."""
 
 
+class Undefined(Struct, frozen=True, kw_only=True):
+    """The definition that the run was accepted under is lost: nobody can say what may become of it."""
+
+
 class Stale(Struct, frozen=True):
     """The event means nothing to the run as it is; `is_repeat`: it is the very result that the run ended with."""
 
@@ -60,4 +64,4 @@ class Stale(Struct, frozen=True):
     is_repeat: bool = False
 
 
-Event = Succeeded | Failed | LeaseExpired | HolderLost | Refused | CancelAsked | TimerPassed
+Event = Succeeded | Failed | LeaseExpired | HolderLost | Refused | CancelAsked | TimerPassed | Undefined

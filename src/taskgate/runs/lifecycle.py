@@ -11,6 +11,7 @@ Who may move it
     the janitor   LeaseExpired, TimerPassed             what the ledger says has passed
     the gateway   HolderLost                            the holder's process is known to be dead, or said bye
     a caller      CancelAsked                           at any time before the end
+    the settler   Undefined                             the catalogue lost its definition: it fails, it alone
 
 Counting
     `attempt` grows with every lease and is the fence. `tries` counts what was begun on the present target:
@@ -49,6 +50,7 @@ from taskgate.runs.happenings import (
     Stale,
     Succeeded,
     TimerPassed,
+    Undefined,
 )
 from taskgate.runs.ports import Move
 from taskgate.runs.run import Run, Status
@@ -59,10 +61,12 @@ TRANSITIONS: dict[Status, dict[type[Event], frozenset[Status]]] = {
     Status.SCHEDULED: {
         CancelAsked: frozenset({Status.CANCELLED}),
         TimerPassed: frozenset({Status.QUEUED, Status.TIMED_OUT}),
+        Undefined: frozenset({Status.FAILED}),
     },
     Status.QUEUED: {
         CancelAsked: frozenset({Status.CANCELLED}),
         TimerPassed: frozenset({Status.QUEUED, Status.FAILED, Status.TIMED_OUT}),
+        Undefined: frozenset({Status.FAILED}),
     },
     Status.RUNNING: {
         Succeeded: frozenset({Status.SUCCEEDED}),
@@ -72,6 +76,7 @@ TRANSITIONS: dict[Status, dict[type[Event], frozenset[Status]]] = {
         Refused: frozenset({Status.QUEUED, Status.FAILED}),
         CancelAsked: frozenset({Status.CANCELLED}),
         TimerPassed: frozenset({Status.QUEUED, Status.TIMED_OUT}),
+        Undefined: frozenset({Status.FAILED}),
     },
 }
 

@@ -9,6 +9,7 @@ ledger has the truth, waiters ask again and the reconciler finds what is queued.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from taskgate.clock import Clock
 from taskgate.events import RunFinished, RunMoved
 from taskgate.runs.chain import moved
 from taskgate.runs.definitions import Definitions
-from taskgate.runs.happenings import Event, Stale
+from taskgate.runs.happenings import CancelAsked, Event, Stale, Succeeded, Undefined
 from taskgate.runs.lifecycle import advance
 from taskgate.runs.ports import Applied, Move, RunLedger
 from taskgate.runs.run import Run, Status
+from taskgate.runs.task import TaskDefinition
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,8 @@ class Settler:
         places: list[int] = []
         now = self._clock.now()
         for place, change in enumerate(changes):
-            known = await self._definitions.of_digest(change.run.definition)
-            move = advance(change.run, change.event, definition=known.definition, now=now, rng=self._rng)
+            definition, event = await self._rules_for(change)
+            move = advance(change.run, event, definition=definition, now=now, rng=self._rng)
             if not isinstance(move, Stale):
                 moves.append(move)
                 places.append(place)
@@ -102,6 +106,16 @@ class Settler:
         if following:
             await asyncio.gather(*(self._requeue(run, avoid) for run, avoid in following))
         return settled
+
+    async def _rules_for(self, change: Change) -> tuple[TaskDefinition, Event]:
+        """The run's definition and what happened to it. Where the definition is lost, this run fails and no other;
+        an answer that is there already, and a caller's word, still count."""
+        known = await self._definitions.of_digest(change.run.definition)
+        if known is not None:
+            return known.definition, change.event
+        _log.error("run %s fails: its definition %s is lost", change.run.id, change.run.definition)
+        stands = isinstance(change.event, Succeeded | CancelAsked)
+        return TaskDefinition(name=change.run.task), change.event if stands else Undefined()
 
     def _tell(self, run: Run, move: Move) -> None:
         if not run.is_open:

@@ -20,6 +20,7 @@ from taskgate.runs.happenings import (
     Refused,
     Succeeded,
     TimerPassed,
+    Undefined,
 )
 from taskgate.runs.lifecycle import TRANSITIONS
 from taskgate.runs.ports import Move
@@ -46,6 +47,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Refused, reason=st.sampled_from(["busy", "draining", "schema", "unknown_task"])),
     st.builds(CancelAsked),
     st.builds(TimerPassed),
+    st.builds(Undefined),
 )
 
 
@@ -129,7 +131,7 @@ def _written(run: Run, move: Move) -> None:
 
 def test_every_arrow_of_the_table_can_be_walked() -> None:
     """A transition that nothing reaches is a lie in the table."""
-    told: list[Event] = [Succeeded(output=b"1", digest="d"), LeaseExpired(), CancelAsked(), TimerPassed()]
+    told: list[Event] = [Succeeded(output=b"1", digest="d"), LeaseExpired(), CancelAsked(), TimerPassed(), Undefined()]
     told += [Failed(error=RunError(code="X", error_class=kind)) for kind in ("task", "crash")]
     told += [
         Failed(error=RunError(code="X", retry_at=NOW)),
