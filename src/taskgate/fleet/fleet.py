@@ -18,6 +18,7 @@ from taskgate.fleet.ports import Roster, WorkerRecord
 
 _log = logging.getLogger(__name__)
 REPLACED = 4409
+WORKERS = "workers"
 REVOKED = (4401, "the key was revoked")
 
 
@@ -70,13 +71,16 @@ class Fleet:
         self.generation += 1
         if earlier is not None:
             earlier.seat.close(REPLACED, "replaced by a newer connection")
-        await self._roster.save(_record(holder, self._clock.now()))
+        if holder.target == WORKERS:
+            await self._roster.save(_record(holder, self._clock.now()))
 
     async def leave(self, holder: Holder) -> bool:
         """Unseat the holder if it still is the one seated under its id; a store that is away does not hinder it."""
         if self._holders.get(holder.id) is not holder:
             return False
         self._unseat(holder)
+        if holder.target != WORKERS:
+            return True
         try:
             await self._roster.gone(holder.id, self._clock.now())
         except (NotNow, StoreError) as error:

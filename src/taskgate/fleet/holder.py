@@ -29,7 +29,11 @@ class Seat(Protocol):
 
 
 class Holder:
-    """A connected worker. Mutable, owned by the fleet, touched only from the gateway's event loop."""
+    """A connected worker. Mutable, owned by the fleet, touched only from the gateway's event loop.
+
+    `target` is the kind of target whose runs it takes. One that is not `workers` is a part of this gateway: it has no
+    record in the roster and is no worker in any list.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Holder:
         slots: int,
         now: float,
         metadata: Mapping[str, Any] | None = None,
+        target: str = "workers",
     ) -> None:
         self.id = worker_id
         self.seat = seat
@@ -52,6 +57,7 @@ class Holder:
         self.site_id = site_id
         self.key_id = key_id
         self.transport = transport
+        self.target = target
         self.tasks = dict(tasks)
         self.labels = dict(labels)
         self.slots = slots

@@ -12,6 +12,7 @@ from taskgate.runs.run import ENDED, Attempt, Run
 from taskgate.runs.task import QueueKey, Target, TaskDefinition
 
 IMPLICIT = Target(kind="workers")
+SERVICE_PREFIX = "service/"
 
 
 def chain_of(definition: TaskDefinition) -> list[Target]:
@@ -21,7 +22,14 @@ def chain_of(definition: TaskDefinition) -> list[Target]:
 
 def queue_of(task: str, target: Target, *, version: str) -> QueueKey:
     """The queue of a run that stands on this target; `version` is the one it is pinned to, "" for any."""
+    if target.kind == "http":
+        return service_queue(target.service)
     return QueueKey(task=task, version=version, labels=tuple(sorted(target.labels.items())))
+
+
+def service_queue(service: str) -> QueueKey:
+    """The queue of all runs that wait for this service."""
+    return QueueKey(task=SERVICE_PREFIX + service)
 
 
 def advance_at(chain: list[Target], position: int, *, now: float) -> float | None:

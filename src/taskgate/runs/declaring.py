@@ -7,20 +7,24 @@ becomes current, so nobody submits under one that a crash could forget.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from taskgate.errors import InvalidInput, NotFound, TaskgateError
 from taskgate.identity.principal import Principal
-from taskgate.ids import is_task_name
+from taskgate.ids import is_task_name, is_worker_id
 from taskgate.runs.definitions import Definitions, Known
 from taskgate.runs.ports import Catalogue
 from taskgate.runs.task import SHARED, Target, TaskDefinition
 from taskgate.wire.messages import TaskOffer
 
-SERVED_KINDS = frozenset({"workers"})
+SERVED_KINDS = frozenset({"workers", "http"})
+HTTP_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?)?")
 
 
 class Declarations:
@@ -123,6 +127,8 @@ def _checked(definition: TaskDefinition) -> TaskDefinition:
             raise InvalidInput(
                 f"targets of kind {target.kind} are not served yet", code="NOT_YET", extra={"path": f"{where}/kind"}
             )
+        if target.kind == "http":
+            _check_http(target, where)
         numbers: list[tuple[str, float | None, float, float]] = [
             ("retries", target.retries, 0, 1000),
             ("timeout_s", target.timeout_s, 0.001, 31_536_000),
@@ -138,6 +144,17 @@ def _checked(definition: TaskDefinition) -> TaskDefinition:
         if value is not None and value <= 0:
             raise InvalidInput(f"{field.name} must be above zero", extra={"path": f"/limits/{field.name}"})
     return definition
+
+
+def _check_http(target: Target, where: str) -> None:
+    """Refuse an `http` target that could not be asked, or would lead out of its service."""
+    if not is_worker_id(target.service):
+        raise InvalidInput("an http target names a registered service", extra={"path": f"{where}/service"})
+    if target.method not in HTTP_METHODS:
+        raise InvalidInput("an http target is asked with POST, PUT or PATCH", extra={"path": f"{where}/method"})
+    steps = unquote(target.path.partition("?")[0]).split("/")
+    if len(target.path) > 2048 or _PATH.fullmatch(target.path) is None or {".", ".."} & set(steps):
+        raise InvalidInput("a path begins with / and stays below its service", extra={"path": f"{where}/path"})
 
 
 def _same_json(one: msgspec.Raw, other: msgspec.Raw) -> bool:

@@ -49,7 +49,7 @@ class Matcher:
 
     def grant(self, holder: Holder) -> Grant:
         """Use one credit of this worker for a lease to be written."""
-        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s)
+        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s, target=holder.target)
         holder.offered_count += 1
         self._reserved[grant.token] = holder
         return grant

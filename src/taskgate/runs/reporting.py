@@ -20,9 +20,10 @@ from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
 from taskgate.runs.settings import RunSettings
 from taskgate.runs.settling import Change, Settler
-from taskgate.wire.messages import Ack, Receipt, Refuse, Stopped, TaskResult
+from taskgate.wire.messages import EMPTY, Ack, Receipt, Refuse, Stopped, TaskResult
 
 NEVER_RETRIED = frozenset({"invalid"})
+NOTHING = bytes(EMPTY)
 
 
 class Reports:
@@ -145,7 +146,8 @@ class Reports:
         if result.status == "error":
             failure = _error_of(result)
             digest = _digest(f"{failure.code}\0{failure.message}".encode())
-            return happenings.Failed(error=failure, started_at=started_at, digest=digest)
+            response = self._kept(result)
+            return happenings.Failed(error=failure, response=response, started_at=started_at, digest=digest)
         output = bytes(result.result)
         if len(output) > self._settings.max_output_bytes:
             error = RunError(
@@ -155,6 +157,11 @@ class Reports:
             )
             return happenings.Failed(error=error, started_at=started_at, digest=_digest(output))
         return happenings.Succeeded(output=output, digest=_digest(output), started_at=started_at)
+
+    def _kept(self, result: TaskResult) -> bytes | None:
+        """What a holder answered beside its error, None for nothing or too much."""
+        answer = bytes(result.result)
+        return answer if answer != NOTHING and len(answer) <= self._settings.max_output_bytes else None
 
     def _leave(self, worker_id: str, run_id: str, attempt: int) -> None:
         """This attempt is no longer on this worker."""

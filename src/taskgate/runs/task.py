@@ -19,11 +19,16 @@ TargetKind = Literal["workers", "http", "celery", "tool", "people"]
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One way to get a task done. `retries=3` means four tries; `advance_after_s` moves on however it stands."""
+    """One way to get a task done. `retries=3` means four tries; `advance_after_s` moves on however it stands.
+
+    `http`: the input goes as JSON to `path` below the base URL of `service`, with `method`.
+    """
 
     kind: TargetKind = "workers"
     labels: dict[str, str] = {}
     service: str = ""
+    path: str = ""
+    method: str = "POST"
     queue: str = ""
     groups: list[str] = []
     retries: int = 3
@@ -62,7 +67,11 @@ def digest_of(definition: TaskDefinition) -> str:
 
 
 class QueueKey(msgspec.Struct, frozen=True, order=True):
-    """The set of runs that any of the same workers may take: task, version pin ("" = any), required labels."""
+    """The set of runs that any of the same holders may take: task, version pin ("" = any), required labels.
+
+    Runs that stand on an `http` target wait for a service, whatever their tasks are: `task` is `service/NAME` then,
+    which no task can be called and so no worker can offer.
+    """
 
     task: str
     version: str = ""
