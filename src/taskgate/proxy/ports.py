@@ -56,6 +56,7 @@ class Front(Protocol):
     address: str
     port: int
     scheme: str
+    is_stopping: bool  # the gateway ends: an answer whose head is still to come should say `connection: close`
 
     def write(self, piece: bytes) -> None:
         """Send bytes of the answer."""
@@ -116,14 +117,18 @@ class Item(Protocol):
         """A piece of the request's body, in order, without framing."""
         ...
 
-    def body_end(self) -> None: ...
+    def body_end(self) -> None:
+        """The body is whole. Called for a request without a body too; it may come before `start`."""
+        ...
 
     def broken(self, error: TaskgateError) -> None:
-        """The framing of its body is wrong: nothing more comes. 400 if nothing was written yet, and close."""
+        """The framing of its body is wrong, or it came too slowly: nothing more comes. The error's own answer if
+        nothing was written yet, and close; else `abort`. Only a started item hears it."""
         ...
 
     def lost(self) -> None:
-        """The caller is gone: end what was begun for it. Nothing may be written any more."""
+        """The caller is gone: end what was begun for it. Nothing may be written any more. Not called behind
+        `finished` or `abort`, nor once a tunnel has taken over (the tunnel hears it)."""
         ...
 
     def pace(self, *, is_open: bool) -> None:

@@ -1,0 +1,62 @@
+"""One sweep for all deadlines of a gateway's connections, and the coarse clock they are set by.
+
+No timer per request: a connection writes a moment into a field, the sweep looks at all of them a few times a second.
+`now` is as old as the last sweep at most, so a deadline may be late by two periods and is never early by more than one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from taskgate.clock import Clock, SystemClock
+
+_log = logging.getLogger(__name__)
+PERIOD_S = 0.5
+NEVER = float("inf")
+
+
+class Timed(Protocol):
+    """Something with deadlines."""
+
+    def sweep(self, now: float) -> None:
+        """Do what is due at this moment."""
+        ...
+
+
+class Turn:
+    """The sweep. Everything in `timed` is looked at in every period while it runs."""
+
+    def __init__(self, clock: Clock | None = None, *, period_s: float = PERIOD_S) -> None:
+        self._clock = clock or SystemClock()
+        self._period_s = period_s
+        self._timer: asyncio.TimerHandle | None = None
+        self.timed: set[Timed] = set()
+        self.now = self._clock.monotonic()
+
+    def add(self, timed: Timed) -> None:
+        """Sweep this one too, from now on."""
+        self.timed.add(timed)
+        if self._timer is None:
+            self.now = self._clock.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(self._period_s, self._tick)
+
+    def discard(self, timed: Timed) -> None:
+        """Leave it alone from now on."""
+        self.timed.discard(timed)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.sweep()
+        if self.timed:
+            self._timer = asyncio.get_running_loop().call_later(self._period_s, self._tick)
+
+    def sweep(self) -> None:
+        """Take the time and look at everything once."""
+        self.now = now = self._clock.monotonic()
+        for timed in tuple(self.timed):
+            try:
+                timed.sweep(now)
+            except Exception:
+                _log.exception("a connection failed at its deadline")
