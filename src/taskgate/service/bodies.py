@@ -24,14 +24,15 @@ def body_of(
     document: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """JSON for `POST /gateway/register`. Equal content gives equal bytes, whatever the order of its members was."""
+    """JSON for `POST /gateway/register`; the prefix stands in every public path, so it needs no member of its own.
+
+    Equal content gives equal bytes, whatever the order of its members was.
+    """
     content: dict[str, Any] = {
         "name": settings.name,
         "base_url": settings.base_url,
-        "routes": [{**route, "gateway_path": settings.prefix + str(route["gateway_path"])} for route in routes],
+        "routes": [{**route, "gateway_path": _joined(settings.prefix, str(route["gateway_path"]))} for route in routes],
     }
-    if settings.prefix:
-        content["prefix"] = settings.prefix
     if document is not None:
         content["openapi"] = document
     if policy:
@@ -39,6 +40,10 @@ def body_of(
     if settings.lease_s is not None:
         content["lease_s"] = settings.lease_s
     return msgspec.json.encode(content, order="deterministic", enc_hook=str)
+
+
+def _joined(prefix: str, path: str) -> str:
+    return prefix if prefix and path == "/" else prefix + path
 
 
 def exposed(routes: Iterable[Mapping[str, Any]], wanted: Exposed | None) -> list[dict[str, Any]]:

@@ -14,7 +14,11 @@ from typing import Any
 
 from taskgate.service.examples import request_example, response_example
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch")
+NAME_LENGTH = 120  # what the gateway takes, with room for a number
+SUMMARY_LENGTH = 256
+TEXT_LENGTH = 20_000
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.:@-]+")
 _VARIABLE = re.compile(r"\{([^{}:]+)(?::([^{}]+))?\}")
 
 
@@ -29,10 +33,10 @@ def routes_of(app: Any, document: dict[str, Any] | None) -> list[dict[str, Any]]
     """Every route that is meant to be seen, in the order of the application; `gateway_path` is its own path."""
     live = list(_live_routes(app))
     if document is None:
-        return [told for route, path in live for told in _plain(route, path)]
+        return _distinct(told for route, path in live for told in _plain(route, path))
     rest_paths = {template(path, keep_rest=False): template(path) for _, path in live}
     sockets = [told for route, path in live if _is_socket(route) for told in _plain(route, path)]
-    return [*routes_of_document(document, rest_paths=rest_paths), *sockets]
+    return _distinct([*routes_of_document(document, rest_paths=rest_paths), *sockets])
 
 
 def routes_of_document(document: dict[str, Any], *, rest_paths: dict[str, str] | None = None) -> list[dict[str, Any]]:
@@ -45,8 +49,8 @@ def routes_of_document(document: dict[str, Any], *, rest_paths: dict[str, str] |
                 continue
             public = (rest_paths or {}).get(path, path)
             route = _route(method.upper(), public, name=str(operation.get("operationId") or ""))
-            route["summary"] = str(operation.get("summary") or "")
-            route["description"] = str(operation.get("description") or "")
+            route["summary"] = _one_line(operation.get("summary"))
+            route["description"] = _text(operation.get("description"))
             route |= request_example(operation, document) | response_example(operation, document)
             found.append(route)
     return found
@@ -99,11 +103,30 @@ def _plain(route: Any, path: str) -> Iterator[dict[str, Any]]:
         told = _route(method, template(path), name=str(getattr(route, "name", "") or ""))
         if len(methods) > 1:
             told["name"] = f"{told['name']}-{method.lower()}"
-        told["summary"], _, rest = (part.strip() for part in text.partition("\n"))
-        told["description"] = rest
+        first, _, rest = text.partition("\n")
+        told["summary"], told["description"] = _one_line(first), _text(rest)
         yield told
 
 
 def _route(method: str, path: str, *, name: str) -> dict[str, Any]:
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", f"{method.lower()}{path}").strip("-")
-    return {"name": name or plain, "method": method, "gateway_path": path, "upstream_path": path}
+    named = _NOT_IN_NAMES.sub("-", name or f"{method.lower()}{path}").strip("-")[:NAME_LENGTH]
+    return {"name": named, "method": method, "gateway_path": path, "upstream_path": path}
+
+
+def _one_line(text: Any) -> str:
+    """Text as a summary may be: one printable line."""
+    return "".join(char if char.isprintable() else " " for char in str(text or ""))[:SUMMARY_LENGTH].strip()
+
+
+def _text(text: Any) -> str:
+    return "".join(char for char in str(text or "") if char.isprintable() or char in "\n\t")[:TEXT_LENGTH].strip()
+
+
+def _distinct(routes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The routes with no name twice: later ones are numbered."""
+    counts: dict[str, int] = {}
+    found = []
+    for route in routes:
+        count = counts[route["name"]] = counts.get(route["name"], 0) + 1
+        found.append(route if count == 1 else {**route, "name": f"{route['name']}-{count}"})
+    return found

@@ -33,6 +33,7 @@ class Registration:
         self._announcer = Announcer(retries=settings.retries, delay_s=settings.delay_s)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._last = b""
 
     @property
     def is_registered(self) -> bool:
@@ -85,19 +86,19 @@ class Registration:
         """One word to the gateway; seconds until the next."""
         if self._stopping.is_set():
             return 0.0
-        verb: Verb = "register"
         try:
-            body = self._body()
-        except Exception as error:  # the author's own code made it
-            body = b""
-            reply = Reply(status=0, detail=f"the service's document cannot be made: {type(error).__name__}: {error}")
-        else:
-            verb = self._announcer.next(body)
-            reply = line.register(body) if verb == "register" else line.renew()
-        return self._settle(verb, body, reply)
+            self._last = self._body()
+        except Exception as error:  # the author's own code made it: what stands at the gateway stays
+            detail = f"the service's document cannot be made: {type(error).__name__}: {error}"
+            if not self._last:
+                return self._settle("register", Reply(status=0, detail=detail))
+            _log.warning("%s: %s", self.settings.name, detail)
+        verb = self._announcer.next(self._last)
+        reply = line.register(self._last) if verb == "register" else line.renew()
+        return self._settle(verb, reply)
 
-    def _settle(self, verb: Verb, body: bytes, reply: Reply) -> float:
-        outcome = self._announcer.told(verb, body=body, reply=reply)
+    def _settle(self, verb: Verb, reply: Reply) -> float:
+        outcome = self._announcer.told(verb, body=self._last, reply=reply)
         if outcome.text:
             where = f"{self.settings.name} ({self.settings.base_url})"
             _log.log(outcome.level, "%s at %s: %s", where, self.settings.gateway_url, outcome.text)
