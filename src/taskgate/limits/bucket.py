@@ -62,6 +62,10 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._full_at)
 
+    def full_at(self, key: str) -> float:
+        """The moment at which this key's bucket is full again, long past when it is."""
+        return self._full_at.get(key, float("-inf"))
+
     def wait_s(self, key: str, now: float, *, count: float = 1.0) -> float:
         """As `Bucket.wait_s` for this key."""
         return self._bucket(key).wait_s(now, count=count)

@@ -222,3 +222,14 @@ def test_one_upstream_does_not_open_another() -> None:
     sick, well = breaker(failures=1), breaker(failures=1)
     sick.failed(sick.admit(0.0), 0.0)
     assert (sick.admit(0.0), well.admit(0.0)) == (0, 1)
+
+
+def test_the_other_probes_of_a_failed_phase_count_for_nothing() -> None:
+    one = breaker(failures=1, probes=2)
+    one.failed(one.admit(0.0), 0.0)
+    first, second = one.admit(30.0), one.admit(30.0)
+    one.failed(first, 30.0)
+    one.failed(second, 45.0)
+    assert one.retry_after_s(45.0) == 15.0
+    one.succeeded(second, 60.0)
+    assert (one.admit(60.0), one.admit(60.0), one.admit(60.0)) == (4, 5, 0)
