@@ -32,7 +32,10 @@ Kind = Literal["user", "service", "worker", "agent", "tool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is calling. `id` names the credential (an API key's public part), never a secret. With `prefixes` it registers only below them."""
+    """Who is calling. `id` names the credential (an API key's public part), never a secret.
+
+    With `prefixes` it registers services only below these paths.
+    """
 
     id: str
     name: str

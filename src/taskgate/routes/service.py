@@ -40,7 +40,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Callers of `site_id` alone may call and see it, unless it is `shared` (registered with `serve:*` or `admin`).
     `document` is an OpenAPI document as it came, b"" for none; `openapi_url` is where it came from, if it was fetched.
-    `follows_document`: its routes are the operations of its document, and change with it.
+    `follows_document`: its routes are the operations of its document, and change with it, within the rights of the
+    key that registered it: `bounds` are its prefixes, `may_be_wide` says that it was an administrator's.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease_s: float = 30.0
     registered_at: float = 0.0
     follows_document: bool = False
+    bounds: tuple[str, ...] = ()
+    may_be_wide: bool = False
 
     def serves(self, site_id: str) -> bool:
         """Whether a caller of that site may call it, or know of it."""
