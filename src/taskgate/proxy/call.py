@@ -1,0 +1,200 @@
+"""One forwarded call: what is known of it, what of its body is kept, and its one end.
+
+States: COLLECTING (nothing chosen yet: queued, or who calls is being asked), CONNECTING (an upstream is chosen, its
+connection is not there), READY (it is, and the body's first bytes are on their way), SENT, ANSWERING (a byte has gone
+to the caller: nothing is tried again from here), RUNNING (the call has become a run), RELAYING (101), ENDED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from taskgate.errors import Malformed, TaskgateError
+from taskgate.identity.principal import Principal
+from taskgate.lifespan import TaskSet
+from taskgate.proxy.lane import Lane
+from taskgate.proxy.pieces import Passing
+from taskgate.proxy.ports import Doorkeeper, Front, Head, RunDoor
+from taskgate.proxy.recording import CallStart, OpenCall, Recording
+from taskgate.proxy.refusal import write_problem
+from taskgate.proxy.settings import ProxySettings
+from taskgate.proxy.tunnel import Relay
+from taskgate.proxy.turn import NEVER
+from taskgate.proxy.upstream import Upstream
+from taskgate.status import row_of
+from taskgate.trace import request_id_of, traceparent_of
+
+COLLECTING, CONNECTING, READY, SENT, ANSWERING, RUNNING, RELAYING, ENDED = range(8)
+HOLD_BODY, HOLD_UPSTREAM = 1, 2
+monotonic = time.monotonic
+
+
+class Means:
+    """What every call of a plane needs."""
+
+    __slots__ = ("door", "passing", "recording", "run_door", "settings", "tasks")
+
+    def __init__(
+        self,
+        settings: ProxySettings,
+        *,
+        door: Doorkeeper,
+        run_door: RunDoor | None,
+        recording: Recording | None,
+        tasks: TaskSet,
+    ) -> None:
+        self.settings = settings
+        self.door = door
+        self.run_door = run_door
+        self.recording = recording
+        self.tasks = tasks
+        self.passing = Passing(settings.pseudonym)
+
+
+class Call:
+    """The state of a call. `kept` is what of its body came so far, all of it while `is_whole`."""
+
+    __slots__ = (
+        "_record", "_task", "attempts", "body_bytes", "chain_at", "deadline", "front", "grant_lines", "has_body_ended",
+        "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted",
+        "is_whole", "kept", "lane", "leg_number", "means",
+        "out_bytes", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state", "status", "stops_at",
+        "texts", "ticket", "traceparent", "upstream",
+    )  # fmt: skip
+
+    def __init__(self, means: Means, front: Front, *, head: Head, lane: Lane, texts: tuple[str, ...]) -> None:
+        self.means = means
+        self.front = front
+        self.head = head
+        self.lane = lane
+        self.texts = texts
+        self.state = COLLECTING
+        self.deadline = NEVER
+        self.principal: Principal | None = None
+        self.upstream: Upstream | None = None
+        self.relay: Relay | None = None
+        self.kept: list[bytes] = []
+        self.body_bytes = 0
+        self.out_bytes = 0
+        self.is_whole = True
+        self.has_body_ended = head.body_length == 0
+        self.is_restarted = False
+        self.is_framed = False
+        self.is_last = False
+        self.is_queued = False
+        self.is_paced = False
+        self.leg_number = 0
+        self.attempts = 0
+        self.retries = 0
+        self.ticket = 0
+        self.status = 0
+        self.started_at = 0.0
+        self.sent_at = 0.0
+        self.grant_lines = b""
+        self.stops_at = self.chain_at = NEVER
+        self._record: OpenCall | None = None
+        self._task: asyncio.Task[Any] | None = None
+        special = head.special
+        self.traceparent = traceparent_of(special.get(b"traceparent"))
+        self.request_id = request_id_of(special.get(b"x-request-id"), self.traceparent)
+
+    # ---------------------------------------------------------------- parts of every state
+
+    def _within(self, seconds: float) -> float:
+        """The moment at which this step has taken too long, or the whole call."""
+        at = monotonic() + seconds
+        return min(self.stops_at, at)
+
+    def _begin_record(self, principal: Principal) -> None:
+        recording, level = self.means.recording, self.lane.policy.record
+        if recording is None or level == "none":
+            return
+        self._record = recording.begin(
+            CallStart(
+                level=level,
+                service=self.lane.service.name,
+                route=self.lane.route.name,
+                request_id=self.request_id.decode("ascii"),
+                site_id=principal.site_id,
+                user_id=principal.user_id,
+                principal=principal.id,
+                method=self.head.method,
+                target=self.head.target,
+                headers=self.head.pairs,
+            )
+        )
+
+    def _spawn(self, work: Any, *, then: Callable[[asyncio.Task[Any]], None]) -> None:
+        """Do something that waits; `then` is told its end unless the call ends before."""
+        self._task = self.means.tasks.spawn(work, name="proxied call")
+        self._task.add_done_callback(then)
+
+    def _refuse(self, error: TaskgateError) -> None:
+        """The answer is an error of ours; where one has begun already, the caller sees it cut."""
+        if self.state >= ANSWERING and self.state != RUNNING:
+            self._cut(error.code)
+            return
+        keep_alive = self.head.keep_alive and self.has_body_ended and not self.front.is_stopping
+        if isinstance(error, Malformed):
+            keep_alive = False
+        self.status = row_of(error).http
+        lines = b"gateway-attempts: %d\r\n%b" % (self.attempts, self.grant_lines) if self.attempts else self.grant_lines
+        answer = write_problem(
+            error,
+            instance=self.head.path,
+            traceparent=self.traceparent,
+            request_id=self.request_id,
+            lines=lines,
+            keep_alive=keep_alive,
+            is_head=self.head.method == "HEAD",
+        )
+        self.lane.counters.refused += self.attempts == 0
+        self._finish(error.code)
+        self.front.write(answer)
+        self.front.finished(keep_alive=keep_alive)
+
+    def _cut(self, error: str) -> None:
+        """An answer that has begun cannot be completed."""
+        self.status = 0
+        self._finish(error)
+        self.front.abort()
+
+    def _finish(self, error: str = "") -> None:
+        """The one end of every call: nothing of it is left, and it is counted."""
+        if self.state == ENDED:
+            return
+        self.state = ENDED
+        self.deadline = NEVER
+        self.kept = []
+        counters = self.lane.counters
+        counters.bytes_in += self.body_bytes
+        counters.bytes_out += self.out_bytes
+        if self.started_at:
+            counters.ended(self.status, monotonic() - self.started_at)
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.home.drop(upstream)
+        if self.ticket:
+            self._told_breaker(well=None)
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+        if self._record is not None:
+            self._record.finish(self.status, error=error)
+            self._record = None
+
+    def _told_breaker(self, *, well: bool | None) -> None:
+        """The outcome of the present attempt for its breaker; None when nobody can tell."""
+        ticket, self.ticket = self.ticket, 0
+        breaker = self.lane.legs[self.leg_number].breaker
+        if breaker is None or not ticket:
+            return
+        if well is None:
+            breaker.abandoned(ticket, monotonic())
+        elif well:
+            breaker.succeeded(ticket, monotonic())
+        else:
+            breaker.failed(ticket, monotonic())
