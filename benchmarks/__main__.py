@@ -1,6 +1,6 @@
-"""`python -m benchmarks [runs idle journal overhead] [--quick] ...`: measures, prints one table each, then the goals.
+"""`python -m benchmarks [runs idle journal overhead proxy] [--quick] ...`: one table each, then the goals.
 
-`make bench` runs all four within twelve minutes, `make bench ARGS=--quick` within three.
+`make bench` runs all five within half an hour, `make bench ARGS=--quick` within six.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from benchmarks.overhead import measure_overhead
 from benchmarks.places import run_folder
 from benchmarks.processes import Processes, Trouble
 from benchmarks.progress import say
+from benchmarks.proxy import measure_proxy
 from benchmarks.runs import measure_runs
 from benchmarks.tables import Section, goal_table, text_of
 
@@ -34,8 +35,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one round, small counts: does it work, and roughly how fast"
     )
-    parser.add_argument("--rounds", type=int, help="counted rounds of `runs` (default 3)")
-    parser.add_argument("--only", default="", help="systems of `runs` by part of their key, such as taskgate,celery")
+    parser.add_argument("--rounds", type=int, help="counted rounds of `runs` and `proxy` (default 3)")
+    parser.add_argument(
+        "--only", default="", help="systems of `runs` or `proxy` by part of their key, such as taskgate,nginx"
+    )
     parser.add_argument("--n", type=int, default=0, help="runs of one bulk, the same for every system")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every sample")
     told = parser.parse_args()
@@ -69,6 +72,16 @@ def overhead(processes: Processes, run: Path, told: argparse.Namespace) -> Secti
     return measure_overhead(processes, run, rounds=1 if told.quick else 3, is_quick=told.quick)
 
 
+def proxy(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_proxy(
+        processes,
+        run,
+        rounds=told.rounds or (1 if told.quick else 3),
+        only=names(told.only),
+        is_quick=told.quick,
+    )
+
+
 def profile(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
     return measure_hotspots(processes, run, count=told.n, is_quick=told.quick, only=names(told.only))
 
@@ -78,7 +91,7 @@ def names(text: str) -> list[str]:
 
 
 Measure = Callable[[Processes, Path, argparse.Namespace], Section]
-USUAL: dict[str, Measure] = {"runs": runs, "idle": idle, "journal": journal, "overhead": overhead}
+USUAL: dict[str, Measure] = {"runs": runs, "idle": idle, "journal": journal, "overhead": overhead, "proxy": proxy}
 BENCHMARKS: dict[str, Measure] = {**USUAL, "profile": profile}
 
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -140,15 +140,26 @@ def _postgres_user(run: Path) -> str | None:
     return user
 
 
-def open_gateway(processes: Processes, run: Path, *, database: str = "", name: str = "gateway") -> Door:
-    """A taskgate gateway with every feature at its default; `database` as in its settings, empty = SQLite."""
+def open_gateway(
+    processes: Processes,
+    run: Path,
+    *,
+    database: str = "",
+    name: str = "gateway",
+    before: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Door:
+    """A taskgate gateway with every feature at its default; `database` as in its settings, empty = SQLite.
+
+    `before` are words before the command, such as a core to stay on.
+    """
     folder = run / name / str(time.monotonic_ns())
     folder.mkdir(parents=True)
     port, grpc_port = free_port(), free_port()
     address = ["--port", str(port), "--grpc-port", str(grpc_port)]
-    command: list[str | Path] = [program("taskgate"), "serve", "--data-dir", folder, *address]
-    settings = {"TASKGATE_DATABASE__URL": database} if database else {}
-    process = processes.start(name, command, environment=settings, folder=run)
+    command: list[str | Path] = [*before, program("taskgate"), "serve", "--data-dir", folder, *address]
+    told = {**(settings or {}), **({"TASKGATE_DATABASE__URL": database} if database else {})}
+    process = processes.start(name, command, environment=told, folder=run)
     wait_until((folder / "gateway.json").exists, process)  # written last, when every door answers
     url, worker_key = f"http://127.0.0.1:{port}", _key(folder / "worker.key")
     reached = {"TASKGATE_URL": url, "TASKGATE_API_KEY": _key(folder / "admin.key"), "BENCH_WORKER_KEY": worker_key}

@@ -1,0 +1,28 @@
+"""Goals of the proxy are ratios of the same round; a row that was not measured is never met."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.proxy_verdicts import Samples, proxy_goals
+
+
+def samples(share: float) -> Samples:
+    """taskgate at this share of nginx in every round, though the machine halves its speed in the second."""
+    ours = [{"rate": 1000.0 * share, "p50_us": 110.0}, {"rate": 500.0 * share, "p50_us": 220.0}]
+    theirs = [{"rate": 1000.0, "p50_us": 100.0}, {"rate": 500.0, "p50_us": 200.0}]
+    return {"taskgate": {"get": ours, "one": ours}, "nginx": {"get": theirs, "one": theirs}}
+
+
+@pytest.mark.parametrize(("share", "is_met"), [(0.55, True), (0.45, False)])
+def test_a_goal_is_a_ratio_of_the_same_round(share: float, is_met: bool) -> None:
+    found = {goal.title: goal for goal in proxy_goals(samples(share))}
+    goal = found["proxy: GET 1 KiB, 64 connections, 2 headers"]
+    assert (goal.is_met, goal.measured) == (is_met, f"{share:.0%} (spread 0 %)")
+    assert found["proxy: p50 at 1 connection"].measured == "1.10 × (spread 0 %)"
+    assert found["proxy: p50 at 1 connection"].is_met is True
+
+
+def test_what_was_not_measured_is_not_met() -> None:
+    assert {goal.is_met for goal in proxy_goals({"taskgate": {"get": []}, "nginx": {}})} == {None}
+    assert proxy_goals({"nginx": {}}) == []
