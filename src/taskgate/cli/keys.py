@@ -30,6 +30,9 @@ def keys() -> None:
 @click.option("--user", "user_id", default="", help="Bind it to one user, who then sees only their own runs.")
 @click.option("--app", "app_id", default="", help="Recorded with every run.")
 @click.option("--prefix", "prefixes", multiple=True, help="Register services only below this path; repeatable.")
+@click.option(
+    "--prefix", "prefixes", multiple=True, metavar="/PATH", help="Registers services only below it; repeatable."
+)
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Days until it expires (default: never).")
 @asking
 def create(client: Client, screen: Screen, *, name: str, days: float | None, **members: Any) -> None:
@@ -38,9 +41,10 @@ def create(client: Client, screen: Screen, *, name: str, days: float | None, **m
     \b
     Example:
       taskgate keys create nightly-report --scope submit --scope read --days 90
+      taskgate keys create shop --kind service --scope register --prefix /v1/shop
     """
     scopes = members.pop("scopes")
-    said = {member: value for member, value in members.items() if value}
+    said = {member: list(value) if member == "prefixes" else value for member, value in members.items() if value}
     if days is not None:
         said["expires_at"] = datetime.now(UTC) + timedelta(days=days)
     _show_new(screen, client.keys.create(name, scopes, **said))

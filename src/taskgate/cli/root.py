@@ -29,6 +29,8 @@ COMMANDS = {
     "runs": "Look at runs, cancel them, do them again.",
     "tasks": "What can be done: list, show, declare, remove.",
     "workers": "Who is connected; drain one.",
+    "services": "HTTP services behind the gateway: register, list, remove.",
+    "routes": "Which method and path leads where.",
     "keys": "API keys: create, list, revoke, rotate.",
     "dead": "Dead letters: failed runs that nobody has retried.",
     "version": "Which taskgate this is, and which parts of it are installed.",

@@ -5,14 +5,13 @@ What `show` prints is what `apply` takes.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from taskgate.cli.connection import asking
+from taskgate.cli.files import read_tree
 from taskgate.cli.screen import Screen
 from taskgate.client import Client
 
@@ -86,19 +85,7 @@ def rm(client: Client, screen: Screen, *, name: str, version: str) -> None:
 
 
 def _definitions(file: Path) -> list[dict[str, Any]]:
-    content = file.read_bytes()
-    try:
-        match file.suffix.lower():
-            case ".toml":
-                tree: Any = tomllib.loads(content.decode())
-            case ".yaml" | ".yml":
-                import yaml
-
-                tree = yaml.safe_load(content)
-            case _:
-                tree = msgspec.json.decode(content)
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{file.name} cannot be read: {error}") from error
+    tree = read_tree(file)
     found = tree.get("tasks", [tree]) if isinstance(tree, dict) else tree
     if not isinstance(found, list) or not found or not all(isinstance(one, dict) for one in found):
         raise click.UsageError(f"{file.name} holds no task definition")

@@ -1,4 +1,4 @@
-"""Plans about things other than runs: tasks, workers, keys, dead letters.
+"""Plans about things other than runs: tasks, workers, services, keys, dead letters.
 
 Making a key is never repeated by itself: a lost answer would leave a second key that nobody knows of.
 """
@@ -12,7 +12,15 @@ from urllib.parse import urlencode
 from taskgate.client import plans
 from taskgate.client.requests import posted, segment
 from taskgate.client.retries import Patience
-from taskgate.client.shapes import KeyState, Retried, TaskState, WorkerState
+from taskgate.client.shapes import (
+    KeyState,
+    RegistrationState,
+    Retried,
+    RouteState,
+    ServiceState,
+    TaskState,
+    WorkerState,
+)
 from taskgate.client.steps import Plan, Request
 from taskgate.errors import InvalidInput
 
@@ -53,6 +61,28 @@ def workers(patience: Patience) -> Plan[list[WorkerState]]:
 def drain_worker(worker_id: str, patience: Patience) -> Plan[None]:
     """Let a worker finish what it has."""
     return plans.tell(posted(f"/gateway/workers/{segment(worker_id)}/drain"), patience)
+
+
+def register_service(registration: Mapping[str, Any], patience: Patience) -> Plan[RegistrationState]:
+    """Announce an HTTP service; the same again changes nothing."""
+    return plans.ask(posted("/gateway/register", dict(registration)), RegistrationState, patience=patience)
+
+
+def withdraw_service(name: str, patience: Patience) -> Plan[None]:
+    """Take a service and its routes back."""
+    return plans.tell(Request(method="DELETE", path=f"/gateway/services/{segment(name)}"), patience)
+
+
+def services(patience: Patience) -> Plan[list[ServiceState]]:
+    """Every service that this key may see."""
+    request = Request(method="GET", path="/gateway/services")
+    return plans.ask_list(request, "services", wanted=ServiceState, patience=patience)
+
+
+def routes(patience: Patience) -> Plan[list[RouteState]]:
+    """Every route of every service that this key may see."""
+    request = Request(method="GET", path="/gateway/routes")
+    return plans.ask_list(request, "routes", wanted=RouteState, patience=patience)
 
 
 def keys(patience: Patience) -> Plan[list[KeyState]]:

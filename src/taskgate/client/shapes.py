@@ -174,6 +174,45 @@ class WorkerState(Struct, frozen=True, kw_only=True):
     last_heartbeat_at: datetime | None = None
 
 
+class RegistrationState(Struct, frozen=True, kw_only=True):
+    """What became of a registration: its routes as `METHOD /path`. `renew_after_s` 0: it stays until withdrawn."""
+
+    service: str
+    routes: list[str] = []
+    lease_s: float = 0.0
+    renew_after_s: float = 0.0
+    warnings: list[str] = []
+
+
+class ServiceState(Struct, frozen=True, kw_only=True):
+    """A registered service. `status`: up, away, kept; `upstreams` tell the breaker of each address."""
+
+    name: str
+    base_url: str = ""
+    prefix: str = ""
+    site_id: str = ""
+    shared: bool = False
+    status: str = ""
+    routes: int = 0
+    lease_s: float = 0.0
+    upstreams: list[dict[str, Any]] = []
+    trouble: Any = None
+    registered_at: datetime | None = None
+
+
+class RouteState(Struct, frozen=True, kw_only=True):
+    """A route: method and public path, and the service's path or the task behind it."""
+
+    service: str
+    name: str = ""
+    method: str = ""
+    path: str = ""
+    upstream_path: str = ""
+    task: str = ""
+    summary: str = ""
+    status: str = ""
+
+
 class KeyState(Struct, frozen=True, kw_only=True):
     """An API key without its secret."""
 

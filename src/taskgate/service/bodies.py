@@ -19,22 +19,22 @@ _log = logging.getLogger("taskgate.service")
 
 def body_of(
     settings: ServiceSettings,
-    routes: Sequence[Mapping[str, Any]],
+    routes: Sequence[Mapping[str, Any]] | None,
     *,
-    document: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> bytes:
     """JSON for `POST /gateway/register`; the prefix stands in every public path, so it needs no member of its own.
 
-    Equal content gives equal bytes, whatever the order of its members was.
+    `members` are further ones, as they are. Equal content gives equal bytes, whatever the order of its members was.
     """
-    content: dict[str, Any] = {
-        "name": settings.name,
-        "base_url": settings.base_url,
-        "routes": [{**route, "gateway_path": _joined(settings.prefix, str(route["gateway_path"]))} for route in routes],
-    }
-    if document is not None:
-        content["openapi"] = document
+    content: dict[str, Any] = {**(members or {}), "name": settings.name, "base_url": settings.base_url}
+    if routes is not None:
+        content["routes"] = [
+            {**route, "gateway_path": _joined(settings.prefix, str(route["gateway_path"]))} for route in routes
+        ]
+    elif settings.prefix:
+        content["prefix"] = settings.prefix
     if policy:
         content["policy"] = policy
     if settings.lease_s is not None:

@@ -50,7 +50,12 @@ def register(
 
     def body() -> bytes:
         document = document_of(app)
-        return body_of(settings, exposed(routes_of(app, document), expose), document=document, policy=policy)
+        return body_of(
+            settings,
+            exposed(routes_of(app, document), expose),
+            policy=policy,
+            members=None if document is None else {"openapi": document},
+        )
 
     registration = Registration(settings, body=body)
     _extend_lifespan(app, registration)
@@ -60,8 +65,8 @@ def register(
 @contextmanager
 def registered(
     *,
-    routes: Sequence[Mapping[str, Any]] = (),
-    document: Mapping[str, Any] | None = None,
+    routes: Sequence[Mapping[str, Any]] | None = None,
+    members: Mapping[str, Any] | None = None,
     name: str | None = None,
     base_url: str | None = None,
     gateway_url: str | None = None,
@@ -72,12 +77,13 @@ def registered(
 ) -> Iterator[Registration]:
     """Have any HTTP service registered while the block runs, whatever it is written with.
 
-    `routes` are `{name, method, gateway_path, upstream_path, summary, …}`; the rest is as for `register`.
+    `routes` are `{name, method, gateway_path, upstream_path, summary, …}`, `members` whatever else a registration
+    may say (`openapi`, `openapi_url`, …); the rest is as for `register`.
     """
     settings = find_settings(
         name=name, base_url=base_url, gateway_url=gateway_url, api_key=api_key, prefix=prefix, lease_s=lease_s
     )
-    registration = Registration(settings, body=lambda: body_of(settings, routes, document=document, policy=policy))
+    registration = Registration(settings, body=lambda: body_of(settings, routes, policy=policy, members=members))
     registration.start()
     try:
         yield registration

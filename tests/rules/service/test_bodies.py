@@ -23,7 +23,7 @@ def test_the_prefix_stands_before_public_paths_alone() -> None:
 def test_only_what_was_said_is_told() -> None:
     assert json.loads(body_of(find_settings({}, name="m"), [])).keys() == {"name", "base_url", "routes"}
     said = find_settings({}, name="m", lease_s=0.0)
-    whole = json.loads(body_of(said, [], document={"openapi": "3.1.0"}, policy={"scope": "read"}))
+    whole = json.loads(body_of(said, [], members={"openapi": {}}, policy={"scope": "read"}))
     assert whole.keys() == {"name", "base_url", "routes", "openapi", "policy", "lease_s"}
 
 
@@ -41,3 +41,9 @@ def test_routes_are_picked_by_path_or_by_method_and_path(caplog: pytest.LogCaptu
     assert caplog.records == []
     assert exposed([ADD], {"/api/ad": "/sum"}) == []
     assert "'/api/ad'" in caplog.text
+
+
+def test_without_routes_the_gateway_takes_them_from_the_document() -> None:
+    told = json.loads(body_of(find_settings({}, name="m", prefix="/v1"), None, members={"openapi_url": "http://x"}))
+    assert "routes" not in told
+    assert (told["prefix"], told["openapi_url"]) == ("/v1", "http://x")

@@ -5,11 +5,19 @@ Each performs one plan of `operations`; nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskgate.client import operations
-from taskgate.client.shapes import KeyState, Retried, TaskState, WorkerState
+from taskgate.client.shapes import (
+    KeyState,
+    RegistrationState,
+    Retried,
+    RouteState,
+    ServiceState,
+    TaskState,
+    WorkerState,
+)
 from taskgate.client.sync.line import Line
 from taskgate.client.sync.run import Run
 
@@ -50,6 +58,39 @@ class Workers:
     def drain(self, worker_id: str) -> None:
         """Let the worker finish what it has and give it nothing new."""
         self._line.finish(operations.drain_worker(worker_id, self._line.patience))
+
+
+class Services:
+    """HTTP services behind the gateway."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> list[ServiceState]:
+        """Every service that this key may see."""
+        return self._line.finish(operations.services(self._line.patience))
+
+    def register(self, registration: Mapping[str, Any]) -> RegistrationState:
+        """Announce a service: name, base_url, then routes or openapi or openapi_url, prefix, policy, lease_s.
+
+        `lease_s` 0 lets it stay until it is withdrawn. The same again changes nothing.
+        """
+        return self._line.finish(operations.register_service(registration, self._line.patience))
+
+    def withdraw(self, name: str) -> None:
+        """Take a service and its routes back; calls that are on their way go on."""
+        self._line.finish(operations.withdraw_service(name, self._line.patience))
+
+
+class Routes:
+    """Which method and path leads where."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> list[RouteState]:
+        """Every route of every service that this key may see."""
+        return self._line.finish(operations.routes(self._line.patience))
 
 
 class Keys:
