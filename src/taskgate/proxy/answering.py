@@ -7,9 +7,12 @@ completed. An error status may still send the call to its next leg, as long as n
 
 from __future__ import annotations
 
+from typing import cast
+
 from taskgate.errors import UpstreamBroken
 from taskgate.proxy.call import ANSWERING, HOLD_UPSTREAM, RELAYING, SENT, monotonic
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
+from taskgate.proxy.ports import Item
 from taskgate.proxy.reader import AnswerReader
 from taskgate.proxy.refusal import CLOSE, status_line
 from taskgate.proxy.sending import Sending
@@ -104,7 +107,9 @@ class Answering(Sending):
         self.status = 101
         self.front.write(b"%b%b%b%b\r\n" % (status_line(101), b"".join(answer.lines), UPGRADE, self._own_lines()))
         self.upstream = None
-        relay = Relay(self.front, upstream, item=self, idle_s=self.lane.policy.timeouts.idle_s, ended=self._relayed)
+        relay = Relay(
+            self.front, upstream, item=cast(Item, self), idle_s=self.lane.policy.timeouts.idle_s, ended=self._relayed
+        )
         self.relay = relay
         if answer.rest and upstream.raw is not None:
             upstream.raw.came(answer.rest)

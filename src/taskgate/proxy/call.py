@@ -61,8 +61,8 @@ class Call:
         "_record", "_task", "attempts", "body_bytes", "chain_at", "deadline", "front", "grant_lines", "has_body_ended",
         "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted",
         "is_whole", "kept", "lane", "leg_number", "means",
-        "out_bytes", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state", "status", "stops_at",
-        "texts", "ticket", "traceparent", "upstream",
+        "out_bytes", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state", "status",
+        "stops_at", "texts", "ticket", "traceparent", "upstream",
     )  # fmt: skip
 
     def __init__(self, means: Means, front: Front, *, head: Head, lane: Lane, texts: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from taskgate.identity.principal import Principal
 from taskgate.limits.breaker import Breaker
@@ -30,8 +30,8 @@ class Target:
 
     __slots__ = ("_before", "_parts")
 
-    def __init__(self, public: str, upstream: str, *, before: str = "") -> None:
-        self._before = before.rstrip("/").encode("ascii")
+    def __init__(self, public: str, upstream: str, *, base_url: str = "") -> None:
+        self._before = quote(urlsplit(base_url).path.rstrip("/"), safe=_SEGMENT + "/%").encode("ascii")
         self._parts: list[tuple[bytes, int]] | None = None
         if upstream and upstream != public:
             self._parts = _parts(public, upstream)
@@ -121,3 +121,15 @@ class Lane:
     def serves(self, principal: Principal) -> bool:
         """Whether this caller may know of the route."""
         return self.service.shared or self.service.site_id == principal.site_id
+
+    def for_methods(self, allow: str) -> Lane:
+        """The lane of the same route for a method that it does not have."""
+        return Lane(
+            self.service,
+            self.route,
+            policy=self.policy,
+            legs=self.legs,
+            limits=self.limits,
+            counters=self.counters,
+            allow=allow,
+        )

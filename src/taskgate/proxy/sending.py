@@ -2,8 +2,8 @@
 
 Before a byte of an answer has gone to the caller a call may be tried again: on a fresh connection where a kept one
 turned out to be closed, on the same upstream within its budget (idempotent methods), then on the next leg. Past a
-failed connect a method that is not idempotent goes nowhere else unless its route is `repeatable`. Every repetition needs the
-whole body that came so far.
+failed connect a method that is not idempotent goes nowhere else unless its route is `repeatable`. Every repetition
+needs all of the body that came so far.
 """
 
 from __future__ import annotations
