@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings
+from taskgate.config.tree import is_loopback
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
@@ -22,6 +23,10 @@ from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan
+from taskgate.reach.judging import rules_from
+from taskgate.reach.pinning import Reach
+from taskgate.routes.ports import UpstreamHealth
+from taskgate.routes.registry import Registry
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
@@ -60,6 +65,8 @@ class Ground:
     fleet: Fleet
     definitions: Definitions
     declarations: Declarations
+    reach: Reach
+    registry: Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +102,10 @@ class Gateway:
     run_journal: RunJournal
     moves: Moves
     worker_rooms: WorkerRooms
+    reach: Reach
+    registry: Registry
     life: Lifespan
+    upstreams: UpstreamHealth | None = None
 
     async def start(self) -> None:
         """Open the stores and begin; when this returns the doors may open."""
@@ -140,6 +150,8 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         run_journal=RunJournal(stores.journal, RunEndings(stores.book, waiters)),
         moves=moves,
         worker_rooms=_worker_rooms(ground, moves),
+        reach=ground.reach,
+        registry=ground.registry,
         life=_life(ground, moves),
     )
 
@@ -150,17 +162,40 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
     definitions = Definitions(stores.catalogue)
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
+    reach = _reach(settings, clock)
     return Ground(
         settings=settings,
         clock=clock,
         bus=bus,
         probe=probe,
         stores=stores,
-        keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals),
+        keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals, is_sole=True),
         fleet=fleet,
         definitions=definitions,
         declarations=Declarations(stores.catalogue, definitions),
+        reach=reach,
+        registry=Registry(
+            stores.services,
+            bus=bus,
+            clock=clock,
+            reach=reach,
+            source=None,
+            settings=settings.routes,
+            max_body_bytes=settings.proxy.body_ceiling_bytes,
+        ),
     )
+
+
+def _reach(settings: Settings, clock: Clock) -> Reach:
+    hosts = [settings.http.host, *([settings.grpc.host] if settings.grpc.enabled else [])]
+    rules = rules_from(
+        settings.reach.networks,
+        ports=settings.reach.ports,
+        http_hosts=settings.reach.http_hosts,
+        own_ports=(settings.http.port, settings.grpc.port),
+        is_local=all(map(is_loopback, hosts)),
+    )
+    return Reach(rules, clock=clock)
 
 
 def _moves(ground: Ground) -> Moves:
@@ -270,6 +305,8 @@ def _life(ground: Ground, moves: Moves) -> Lifespan:
         *ground.stores.parts,
         ground.keys,
         ground.declarations,
+        ground.reach,
+        ground.registry,
         moves.leasing,
         moves.narrator,
         moves.dispatcher,

@@ -26,7 +26,7 @@ THEORY_LINES = range(2, 61)
 # Where theory is told above the table: state machines, protocols, the error tree.
 THEORY = {
     "errors.py", "wire/link.py", "runs/lifecycle.py", "runs/dispatcher.py",
-    "worker/supervisor.py", "stores/sqlite/writer.py", "limits/breaker.py",
+    "worker/supervisor.py", "stores/sqlite/writer.py", "limits/breaker.py", "identity/recall.py",
 }  # fmt: skip
 
 

@@ -18,6 +18,10 @@ from taskgate.identity.principal import Principal
 ANYBODY = Principal(id="", name="anybody", scopes=frozenset({"admin"}))
 """Who calls when authentication is switched off; only ever on a loopback address."""
 
+_CREDENTIAL_NAMES = frozenset({b"x-api-key", b"authorization"})
+_TENANT_NAMES = frozenset({b"x-site-id", b"x-user-id", b"x-app-id"})
+_LENGTHS = frozenset(len(name) for name in _CREDENTIAL_NAMES | _TENANT_NAMES)
+
 Pairs = Sequence[tuple[bytes, bytes]] | Sequence[tuple[str, str | bytes]]
 
 
@@ -28,6 +32,38 @@ class Gate:
         self._keys = keys
         self._auth_enabled = auth_enabled
         self._failures = FailedTries(clock)
+
+    def recall(
+        self, pairs: Sequence[tuple[bytes, bytes]], *, query: bytes = b"", address: str = ""
+    ) -> Principal | None:
+        """Who calls, from memory alone; None when only `admit` can tell, which also refuses and counts.
+
+        Raises what a good credential does not excuse: Malformed for one in the query, InvalidInput for a tenant.
+        """
+        if query:
+            refuse_query_secrets(query)
+        credential: bytes | None = None
+        is_asserting = False
+        for name, value in pairs:
+            if len(name) not in _LENGTHS:
+                continue
+            lowered = name.lower()
+            if lowered in _TENANT_NAMES:
+                is_asserting = True
+            elif lowered in _CREDENTIAL_NAMES:
+                if lowered == b"authorization":
+                    if value[:7].lower() != b"bearer ":
+                        return None
+                    value = value[7:]
+                if credential is not None and credential != value:
+                    return None
+                credential = value
+        if credential is None:
+            return None if self._auth_enabled else speaking_for(ANYBODY, pairs)
+        principal = self._keys.recall.proven(credential)
+        if is_asserting and principal is not None:
+            return speaking_for(principal, pairs)
+        return principal
 
     async def admit(self, pairs: Pairs, *, query: bytes = b"", address: str = "") -> Principal:
         """Who calls. Unauthenticated without a good credential, Limited after too many bad ones, Unavailable when

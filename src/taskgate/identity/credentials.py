@@ -31,6 +31,8 @@ QUERY_SECRETS = frozenset(
         "bearer",
     }
 )
+# Every query that holds a credential matches: a name of those above, a key, or an escape that may hide one.
+_SUSPICIOUS = re.compile(rb"key|token|auth|bearer|tg_|%", re.IGNORECASE)
 _SITE = re.compile(r"[A-Za-z0-9_.:@-]{1,128}")
 _PERSON = re.compile(r"[A-Za-z0-9_.:@|+=/-]{0,128}")
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~-]{1,128}){1,16}")
@@ -75,7 +77,7 @@ def _text(value: str | bytes) -> str:
 
 def refuse_query_secrets(query: bytes) -> None:
     """Raise Malformed when a query string carries a credential; a one-use `ticket` is none."""
-    if not query:
+    if _SUSPICIOUS.search(query) is None:
         return
     text = query.decode("latin-1")
     names = {name.strip().lower() for name, _ in parse_qsl(text, keep_blank_values=True)}

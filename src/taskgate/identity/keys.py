@@ -49,10 +49,20 @@ class Announcer(Protocol):
 
 
 class Keys:
-    """The keys of a gateway. `recall` tells whether a key is still good, `tickets` gives one-use credentials."""
+    """The keys of a gateway. `recall` tells whether a key is still good, `tickets` gives one-use credentials.
+
+    `is_sole`: this process alone writes the ring, so what it remembers stays true while the store is away.
+    """
 
     def __init__(
-        self, ring: KeyRing, *, clock: Clock, bus: Bus, signals: Announcer | None = None, believe_s: float = 30.0
+        self,
+        ring: KeyRing,
+        *,
+        clock: Clock,
+        bus: Bus,
+        signals: Announcer | None = None,
+        is_sole: bool = False,
+        believe_s: float = 30.0,
     ) -> None:
         self._ring = ring
         self._clock = clock
@@ -60,7 +70,7 @@ class Keys:
         self._signals = signals
         self._news: News | None = None
         self.tasks = TaskSet()
-        self.recall = KeyRecall(ring, clock, believe_s=believe_s)
+        self.recall = KeyRecall(ring, clock, tasks=self.tasks, is_sole=is_sole, believe_s=believe_s)
         self.tickets = Tickets(clock, is_good=lambda principal: self.recall.is_good(principal.id))
 
     async def start(self) -> None:
@@ -137,10 +147,19 @@ class Keys:
         return record, text
 
     async def revoke(self, by: Principal | None, key_id: str) -> KeyRecord:
-        """End a key at once, everywhere. Revoking it again changes nothing; NotFound for an unknown id."""
+        """End a key at once, everywhere. Revoking it again changes nothing; NotFound for an unknown id.
+
+        Where the store cannot be written this fails, and the key is refused here until the store can be asked again.
+        """
+        if by is not None:
+            by.require("admin")
+        self.recall.forget(key_id)
         record = await self._found(by, key_id)
         if record.revoked_at is None:
-            await self._ring.revoke(key_id, self._clock.now())
+            try:
+                await self._ring.revoke(key_id, self._clock.now())
+            finally:
+                self.recall.forget(key_id)
             await self._changed(key_id, is_revoked=True)
             record = await self._found(by, key_id)
         return record
@@ -168,7 +187,10 @@ class Keys:
             await self.revoke(by, key_id)
         else:
             ends_at = now + overlap_s if old.expires_at is None else min(old.expires_at, now + overlap_s)
-            await self._ring.save(replace(old, expires_at=ends_at))
+            try:
+                await self._ring.save(replace(old, expires_at=ends_at))
+            finally:
+                self.recall.forget(key_id)
             await self._changed(key_id, is_revoked=False)
         return fresh, text
 
