@@ -14,7 +14,7 @@ from taskgate.proxy.turn import NEVER, Turn
 
 ITEM_HOLDS: Final = 7
 PIPELINE: Final = 8  # a request waits for its turn: the next ones are not read
-ENDING: Final = 16
+FAULT: Final = 16  # what comes is not understood any more
 
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 1 << 20
@@ -22,15 +22,18 @@ WRITE_LIMIT: Final = 64 << 10
 
 
 class Line(asyncio.Protocol):
-    """The transport half of a connection. `deadline` ends a wait for the caller, `_stall_at` a caller who reads nothing."""
+    """The transport half of a connection. `deadline` ends a wait for the caller, `_stall_at` one who reads nothing."""
 
     __slots__ = (
-        "_holds", "_is_choked", "_is_lingering", "_linger_left", "_stall_at", "_stalled_bytes", "_stall_s", "_transport",
-        "_turn", "deadline",
+        "_holds", "_is_choked", "_is_lingering", "_linger_left", "_stall_at", "_stall_s", "_stalled_bytes",
+        "_transport", "_turn", "address", "deadline", "port", "scheme",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, stall_s: float) -> None:
         self._turn = turn
+        self.address = ""
+        self.port = 0
+        self.scheme = "http"
         self._transport: asyncio.Transport | None = None
         self._holds = 0
         self._is_choked = False
