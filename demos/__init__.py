@@ -1,0 +1,1 @@
+"""Small real services to look at and to start."""
