@@ -29,6 +29,7 @@ from taskgate.edge.gate import Gate
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError, Unavailable
+from taskgate.proxy.doorway import Fronts
 from taskgate.telemetry.logs import setup_logs
 
 if TYPE_CHECKING:
@@ -45,13 +46,33 @@ GC_THRESHOLDS = (20_000, 20, 50)  # runs and messages hold no cycles: look seldo
 class Listener(uvicorn.Server):
     """uvicorn without its own signal handling: this module decides when to stop. `is_up` is set once it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, fronts: Fronts, *, handshake_s: float) -> None:
         super().__init__(config)
+        self._fronts = fronts
+        self._handshake_s = handshake_s
         self.is_up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        """Listen on the given sockets. As uvicorn does it, with our time for a TLS handshake instead of a minute."""
+        handshake_s = self._handshake_s if self.config.ssl is not None else None
+        loop, config, state = asyncio.get_running_loop(), self.config, self.server_state
+
+        def connection() -> asyncio.Protocol:
+            return self._fronts(config, state, self.lifespan.state)
+
+        self.servers = [
+            await loop.create_server(
+                connection, sock=sock, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=handshake_s
+            )
+            for sock in sockets or ()
+        ]
+        self.started = True
         self.is_up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is in flight, then cut what would not end."""
+        await super().shutdown(sockets=sockets)
+        self._fronts.cut()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -96,7 +117,8 @@ class Server:
         grpc = await self._open_grpc() if self._settings.grpc.enabled else None
         sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
         http = build_http(self.gateway, sockets=sockets, gate=self._gate)
-        door = Listener(_config(self.gateway, http))
+        proxy = self._settings.proxy
+        door = Listener(_config(self.gateway, http), Fronts(settings=proxy), handshake_s=proxy.handshake_s)
         serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
         failure = None
         if await _first(door.is_up.wait(), serving):
@@ -151,7 +173,8 @@ class Server:
         """The address for callers on this machine."""
         host = self._settings.http.host
         host = "127.0.0.1" if host in ("", "0.0.0.0") else "[::1]" if host == "::" else host  # noqa: S104
-        return f"http://{host}:{self.http_port}"
+        scheme = "https" if self._settings.http.tls_cert_path else "http"
+        return f"{scheme}://{host}:{self.http_port}"
 
     def _write_address(self) -> None:
         folder = self._settings.data_path
@@ -236,7 +259,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def _config(gateway: Gateway, http: HttpDoor) -> uvicorn.Config:
     return uvicorn.Config(
         http,
-        http="httptools",
+        ssl_certfile=gateway.settings.http.tls_cert_path or None,
+        ssl_keyfile=gateway.settings.http.tls_key_path or None,
         ws="websockets-sansio",
         ws_max_size=gateway.settings.link.max_frame_bytes,
         ws_per_message_deflate=False,
@@ -248,7 +272,5 @@ def _config(gateway: Gateway, http: HttpDoor) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         backlog=4096,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=int(DRAIN_S),
-        h11_max_incomplete_event_size=None,
     )

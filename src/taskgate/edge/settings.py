@@ -21,12 +21,16 @@ class HttpSettings:
     host: address to listen on. Default 127.0.0.1. Containers need 0.0.0.0; then `auth.enabled` must be on.
     port: TCP port. Default 30090. 0 takes any free one and writes it to `gateway.json`.
     max_body_bytes: largest body of one request, a batch being one. Default 10485760 (10 MiB). Above it 413 TOO_LARGE.
+    tls_cert_path: certificate chain in PEM; then this port speaks TLS (1.2 and later) alone. Default none.
+    tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
     cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
     """
 
     host: str = "127.0.0.1"
     port: Port = 30090
     max_body_bytes: Bytes = 10 << 20
+    tls_cert_path: str = ""
+    tls_key_path: str = ""
     cors_origins: tuple[str, ...] = ()
 
 
