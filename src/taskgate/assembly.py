@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
-from taskgate.config import Settings
-from taskgate.config.tree import is_loopback
+from taskgate.config import Settings, is_loopback
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict

@@ -51,7 +51,7 @@ class Registry:
         bus: Bus,
         clock: Clock,
         reach: Reach,
-        source: DocumentSource,
+        source: DocumentSource | None,
         settings: RouteSettings,
         max_body_bytes: int = 1 << 30,
     ) -> None:

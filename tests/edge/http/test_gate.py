@@ -19,6 +19,7 @@ def concrete(template: str) -> str:
         "run_id": "00000000-0000-7000-8000-000000000000",
         "key_id": "a" * 12,
         "worker_id": "w1",
+        "name": "math",
     }
     for name, value in known.items():
         template = template.replace("{" + name + "}", value)

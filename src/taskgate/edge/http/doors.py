@@ -15,6 +15,8 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
 from taskgate.journal.entry import Entry
+from taskgate.routes.ports import UpstreamHealth
+from taskgate.routes.registry import Registry
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
@@ -71,6 +73,14 @@ class Doors(Protocol):
 
     @property
     def run_journal(self) -> RunEntries: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def upstreams(self) -> UpstreamHealth | None:
+        """None while nothing is proxied."""
+        ...
 
     @property
     def bus(self) -> Bus: ...

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from taskgate.edge.http import bodies, shapes
+from taskgate.edge.http import bodies, service_bodies, service_shapes, shapes
 
 REFERENCE = "#/components/schemas/{name}"
 MAX_DEPTH = 60
@@ -29,7 +29,7 @@ def public_name(shape: type) -> str:
 
 def components() -> dict[str, Any]:
     """Every shape of this door by its public name."""
-    found = [*_shapes_of(bodies), *_shapes_of(shapes)]
+    found = [kind for module in (bodies, service_bodies, shapes, service_shapes) for kind in _shapes_of(module)]
     _, schemas = msgspec.json.schema_components(found, ref_template=REFERENCE)
     return {name.removesuffix("Shape"): _renamed(schema) for name, schema in sorted(schemas.items())}
 
@@ -37,7 +37,8 @@ def components() -> dict[str, Any]:
 def _shapes_of(module: ModuleType) -> list[type]:
     parents = (bodies.Shape, shapes.Given, msgspec.Struct)
     members = vars(module).values()
-    return [kind for kind in members if isinstance(kind, type) and issubclass(kind, parents) and kind not in parents]
+    own = [kind for kind in members if isinstance(kind, type) and kind.__module__ == module.__name__]
+    return [kind for kind in own if issubclass(kind, parents) and kind not in parents]
 
 
 def _renamed(node: Any) -> Any:
