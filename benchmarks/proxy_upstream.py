@@ -53,7 +53,7 @@ def nginx_config(folder: Path, servers: str, *, modules: str = "") -> Path:
 def start_nginx(processes: Processes, name: str, config: Path, *, core: int, port: int) -> Process:
     """nginx on one core, once it listens."""
     folder = config.parent
-    command = [program_of("nginx"), "-p", folder, "-c", config, "-e", folder / "error.log"]
+    command: list[str | Path] = [program_of("nginx"), "-p", folder, "-c", config, "-e", folder / "error.log"]
     process = processes.start(name, [*pinned(core), *command])
     wait_until(lambda: answers(port), process)
     return process

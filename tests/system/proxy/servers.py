@@ -125,7 +125,7 @@ def nginx_command(
         inside = 'location / { default_type text/plain; return 200 "seen"; }'
     else:
         inside = (
-            f"location {prefix} {{ proxy_pass http://127.0.0.1:{to}/; proxy_http_version 1.1;"
+            f"location {prefix} {{ proxy_pass http://127.0.0.1:{to}$raw; proxy_http_version 1.1; proxy_redirect off;"
             ' proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr;'
             " proxy_request_buffering off; proxy_buffering off; proxy_read_timeout 20s; }"
         )
@@ -140,6 +140,7 @@ def nginx_command(
         "events { worker_connections 4096; }\n"
         "http {\n"
         f"log_format seen escape=json '{SEEN}';\n"
+        f"map $request_uri $raw {{ ~^{prefix.rstrip('/')}(?<rest>/.*)$ $rest; }}\n"
         f"{log} {places} client_max_body_size 0; keepalive_timeout 75s;\n"
         f"server {{ listen 127.0.0.1:{port} backlog=4096; {inside} }}\n"
         "}\n",
