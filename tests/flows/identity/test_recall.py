@@ -212,3 +212,17 @@ async def test_expiry_is_looked_at_with_every_use(sole: Place) -> None:
     with pytest.raises(Unauthenticated) as caught:
         await sole.keys.authenticate(text)
     assert caught.value.code == "KEY_EXPIRED"
+
+
+async def test_a_key_that_is_revoked_while_the_store_hangs_is_not_believed(
+    sole: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall_module, "PATIENCE_S", 0.05)
+    key_id, text = await sole.key()
+    sole.ring.is_stuck = True
+    sole.clock.advance(100)
+    asking = asyncio.create_task(sole.keys.authenticate(text))
+    await sole.ring.was_read.wait()
+    sole.keys.recall.forget(key_id)
+    with pytest.raises(Unavailable):
+        await asking
