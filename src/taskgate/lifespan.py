@@ -94,6 +94,13 @@ class TaskSet:
                 detail = f"background task {task.get_name()} died: {type(error).__name__}"
                 self.ailment = TaskgateError(detail, code="PART_DIED")
 
+    async def rest(self, within_s: float) -> bool:
+        """Wait until no task is left, at most `within_s`; returns whether that came."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while self._tasks and (left_s := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left_s)
+        return not self._tasks
+
     async def close(self) -> None:
         """Cancel every task and wait until the last one has ended."""
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:

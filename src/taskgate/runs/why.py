@@ -12,6 +12,7 @@ from taskgate.clock import Clock
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.identity.principal import Principal
+from taskgate.runs.chain import SERVICE_PREFIX
 from taskgate.runs.desk import Desk
 from taskgate.runs.run import Run, Status
 
@@ -64,6 +65,8 @@ class Explainer:
 
     def _queued(self, run: Run) -> list[Reason]:
         queue = run.queue
+        if queue.task.startswith(SERVICE_PREFIX):
+            return [self._service(run, queue.task.removeprefix(SERVICE_PREFIX))]
         offering = [h for h in self._fleet if queue.task in h.tasks and h.serves(run.tenant.site_id)]
         if not offering:
             return [Reason("NO_WORKER", f"no connected worker offers {queue.text()}")]
@@ -76,6 +79,14 @@ class Explainer:
         slots = sum(holder.slots for holder in fitting)
         names = ", ".join(sorted(holder.id for holder in fitting)[:5])
         return [Reason("WORKERS_BUSY", f"{held} runs are held by {len(fitting)} workers with {slots} slots: {names}")]
+
+    def _service(self, run: Run, name: str) -> Reason:
+        holder = self._fleet.find(run.queue.task)
+        if holder is None or not holder.serves(run.tenant.site_id):
+            return Reason("NO_SERVICE", f"no service {name} is registered")
+        if holder.draining:
+            return Reason("SERVICE_AWAY", f"the service {name} has not renewed its registration")
+        return Reason("SERVICE_BUSY", f"the service {name} is doing {len(holder.held)} of at most {holder.slots} runs")
 
 
 def _misfit(offering: list[Holder], run: Run) -> Reason:
