@@ -98,9 +98,8 @@ def _from_yaml(text: bytes) -> Any:
 
 def _measure(text: str) -> None:
     """Refuse depth and aliases by the events, before anything is built from them."""
-    depth = aliases = count = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        count += 1
+    depth = aliases = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -13,10 +13,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from taskgate.routes.openapi.grammar import METHODS, SECTIONS
+from taskgate.routes.openapi.mending import mended
 from taskgate.routes.openapi.rewriting import Object, Rewriter, escaped, unescaped
 
 MAX_HOISTED = 1000
 MAX_CHAIN = 50
+MOVED = frozenset({"$ref", "$anchor", "$id", "$schema", "$dynamicRef"})
+ANCHORS = frozenset({"$anchor", "$dynamicAnchor", "$id"})
 PREFIX = "#/components/"
 
 
@@ -94,7 +97,9 @@ class _Settler:
         self._writer = Rewriter(self._visit, warnings=warnings)
         self._hoisted: dict[tuple[str, str], str] = {}
         self._waiting: list[tuple[str, str, Any]] = []
-        self._anchors = _anchors(tree)
+        self._anchors: dict[str, Any] = {}
+        self._dynamic: set[str] = set()
+        self._find_anchors()
 
     def settle(self) -> Object:
         """The new document."""
@@ -107,7 +112,21 @@ class _Settler:
                 components.setdefault(SECTIONS[kind], {})[name] = written
         for kind, section in SECTIONS.items():
             _open_circles(components.get(section, {}), kind)
-        return self._without_loose_ends(done)
+        return mended(self._without_loose_ends(done), self._writer.warnings)
+
+    def _find_anchors(self) -> None:
+        """Schemas by `#anchor` and by `$id`."""
+
+        def visit(kind: str, node: Object) -> Object:
+            if kind == "schema" and not ANCHORS.isdisjoint(node):
+                for name, form in (("$anchor", "#{}"), ("$dynamicAnchor", "#{}"), ("$id", "{}")):
+                    if isinstance(node.get(name), str):
+                        self._anchors.setdefault(form.format(node[name]), node)
+                if isinstance(node.get("$dynamicAnchor"), str):
+                    self._dynamic.add(f"#{node['$dynamicAnchor']}")
+            return node
+
+        Rewriter(visit).write(self._tree, "document")
 
     def _visit(self, kind: str, node: Object) -> Object | None:
         if kind == "schema":
@@ -122,11 +141,15 @@ class _Settler:
         return {**node, "$ref": reference}
 
     def _schema(self, node: Object) -> Object:
-        if not ("$ref" in node or "$anchor" in node or "$id" in node or "$schema" in node):
+        if not MOVED.intersection(node):
             return node
-        new = {name: part for name, part in node.items() if name not in ("$ref", "$anchor", "$id", "$schema")}
-        if isinstance(node.get("$ref"), str):
-            reference = self._reference("schema", node["$ref"])
+        new = {name: part for name, part in node.items() if name not in MOVED}
+        dynamic = node.get("$dynamicRef")
+        if isinstance(dynamic, str) and dynamic in self._dynamic:
+            new["$dynamicRef"] = dynamic
+        told = node.get("$ref", None if "$dynamicRef" in new else dynamic)
+        if isinstance(told, str):
+            reference = self._reference("schema", told)
             if reference is not None:
                 new = {"$ref": reference, **new}
         return new
@@ -171,21 +194,6 @@ class _Settler:
         written: Object = Rewriter(visit, warnings=self._writer.warnings).write(done, "document")
         written.setdefault("paths", {})
         return written
-
-
-def _anchors(tree: Object) -> dict[str, Any]:
-    """Schemas by `#anchor` and by `$id`."""
-    found: dict[str, Any] = {}
-
-    def visit(kind: str, node: Object) -> Object:
-        if kind == "schema":
-            for name, form in (("$anchor", "#{}"), ("$dynamicAnchor", "#{}"), ("$id", "{}")):
-                if isinstance(node.get(name), str):
-                    found.setdefault(form.format(node[name]), node)
-        return node
-
-    Rewriter(visit).write(tree, "document")
-    return found
 
 
 def _open_circles(components: Object, kind: str) -> None:

@@ -45,9 +45,8 @@ def _schema(old: Object) -> Object:
 
 def _bound(new: Object, bound: str, limit: str) -> None:
     """`minimum: 3, exclusiveMinimum: true` is `exclusiveMinimum: 3`."""
-    if isinstance(new.get(bound), bool):
-        if new.pop(bound) and limit in new:
-            new[bound] = new.pop(limit)
+    if isinstance(new.get(bound), bool) and new.pop(bound) and limit in new:
+        new[bound] = new.pop(limit)
 
 
 def _nullable(new: Object) -> Object:
