@@ -20,7 +20,7 @@ from taskgate.cli.screen import plain
 from taskgate.errors import TaskgateError
 
 COMMANDS = {
-    "up": "A gateway and a worker in one go, then a tour of real calls.",
+    "up": "A gateway, a service and a worker in one go, then a tour of real calls.",
     "serve": "The gateway alone.",
     "worker": "A worker: takes runs from a gateway and does them.",
     "check": "Read the settings and build everything without starting it.",

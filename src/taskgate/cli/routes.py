@@ -31,10 +31,9 @@ def ls(client: Client, screen: Screen, *, service: str) -> None:
         [route for route in client.routes.all() if service in ("", route.service)],
         {
             "method": lambda route: route.method,
-            "path": lambda route: route.path,
+            "path": lambda route: route.gateway_path,
             "service": lambda route: route.service,
             "leads to": lambda route: f"task {route.task}" if route.task else route.upstream_path,
-            "status": lambda route: route.status,
             "summary": lambda route: route.summary,
         },
     )

@@ -40,9 +40,10 @@ def ls(client: Client, screen: Screen) -> None:
             "status": lambda service: service.status,
             "address": lambda service: service.base_url,
             "prefix": lambda service: service.prefix,
-            "routes": lambda service: service.routes,
+            "routes": lambda service: len(service.routes),
             "lease": lambda service: f"{service.lease_s:g} s" if service.lease_s else "until removed",
-            "breaker": lambda service: [upstream.get("breaker") or "" for upstream in service.upstreams],
+            "breaker": lambda service: service.health.state,
+            "document": lambda service: "stale" if service.stale else "",
             "registered": lambda service: service.registered_at,
         },
     )

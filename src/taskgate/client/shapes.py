@@ -184,20 +184,35 @@ class RegistrationState(Struct, frozen=True, kw_only=True):
     warnings: list[str] = []
 
 
+class UpstreamHealth(Struct, frozen=True, kw_only=True):
+    """How a service answers: its breaker (`closed`, `open`, `half_open`, `unknown`) and failures in a row."""
+
+    state: str = ""
+    failures: int = 0
+    last_error: str = ""
+
+
 class ServiceState(Struct, frozen=True, kw_only=True):
-    """A registered service. `status`: up, away, kept; `upstreams` tell the breaker of each address."""
+    """A registered service. `status`: `up`, `away` (its lease lapsed), `kept` (lapsed with too many others).
+
+    `base_url` is empty for who may not change it; `stale`: its document is the last good one.
+    """
 
     name: str
     base_url: str = ""
     prefix: str = ""
+    openapi_url: str = ""
     site_id: str = ""
     shared: bool = False
     status: str = ""
-    routes: int = 0
+    routes: list[str] = []
+    policy: dict[str, Any] = {}
     lease_s: float = 0.0
-    upstreams: list[dict[str, Any]] = []
-    trouble: Any = None
     registered_at: datetime | None = None
+    health: UpstreamHealth = UpstreamHealth()
+    stale: bool = False
+    stale_since: datetime | None = None
+    stale_error: str = ""
 
 
 class RouteState(Struct, frozen=True, kw_only=True):
@@ -206,11 +221,12 @@ class RouteState(Struct, frozen=True, kw_only=True):
     service: str
     name: str = ""
     method: str = ""
-    path: str = ""
+    gateway_path: str = ""
     upstream_path: str = ""
     task: str = ""
     summary: str = ""
-    status: str = ""
+    description: str = ""
+    policy: dict[str, Any] = {}
 
 
 class KeyState(Struct, frozen=True, kw_only=True):

@@ -46,6 +46,9 @@ class StandIn:
                 self.end_headers()
                 self.wfile.write(told)
 
+            def do_GET(self) -> None:
+                self._answer()
+
             def log_message(self, *_: Any) -> None:
                 """Nothing: pytest shows what matters."""
 
@@ -90,15 +93,28 @@ class StandIn:
         if (method, path) == ("POST", "/gateway/register"):
             told = json.loads(body)
             self.services[told["name"]] = told
-            routes = [f"{route['method']} {route['gateway_path']}" for route in told["routes"]]
-            lease = {"lease_s": 30.0, "renew_after_s": self.renew_after_s}
+            routes = [f"{route['method']} {route['gateway_path']}" for route in told.get("routes", [])]
+            lease_s = told.get("lease_s", 30.0)
+            lease = {"lease_s": lease_s, "renew_after_s": self.renew_after_s if lease_s else 0.0}
             return 200, {"service": told["name"], "routes": routes, "warnings": ["no summary"], **lease}
+        if method == "GET":
+            listed = {"/gateway/services": self._services, "/gateway/routes": self._routes}[path]
+            return 200, {path.rpartition("/")[2]: listed()}
         name = path.removeprefix("/gateway/services/").removesuffix("/lease")
         if name not in self.services:
             return 404, {"code": "NOT_FOUND", "detail": "there is no such service"}
         if method == "DELETE":
             del self.services[name]
         return 200, {"lease_s": 30.0, "renew_after_s": self.renew_after_s}
+
+    def _services(self) -> list[dict[str, Any]]:
+        return [
+            {**told, "routes": [route["name"] for route in told.get("routes", [])], "status": "up", "lease_s": 30.0}
+            for told in self.services.values()
+        ]
+
+    def _routes(self) -> list[dict[str, Any]]:
+        return [{**route, "service": name} for name, told in self.services.items() for route in told.get("routes", [])]
 
 
 def eventually(claim: Callable[[], object], within_s: float = 10.0) -> None:

@@ -1,7 +1,7 @@
-"""The processes that `taskgate up` starts: one gateway, its workers. Each logs into a file of its own.
+"""The processes that `taskgate up` starts: gateway, math service, workers. Each logs into a file of its own.
 
 Every process gets a session of its own, so that Ctrl-C reaches only `up`, which ends them in order: workers
-drain first, then the gateway. What does not end in time is killed with all its descendants.
+drain and the service withdraws first, then the gateway. What does not end in time is killed with all its descendants.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,24 @@ class Household:
         self.data_dir = data_dir
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Start `taskgate ARGUMENTS` under this name; its output goes to `logs/NAME.log`."""
+    def start(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        module: str = "taskgate",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `python -m MODULE ARGUMENTS` under this name; its output goes to `logs/NAME.log`."""
         folder = self.data_dir / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", "taskgate", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **(env or {})},
                 start_new_session=True,
             )
 
@@ -74,10 +82,13 @@ class Household:
 
     def ended(self) -> str | None:
         """The name of a process that ended by itself, None while all live."""
-        return next((name for name, process in self._processes.items() if process.poll() is not None), None)
+        return next((name for name in self._processes if self.has_ended(name)), None)
+
+    def has_ended(self, name: str) -> bool:
+        return self._processes[name].poll() is not None
 
     def close(self) -> None:
-        """End the workers, then the gateway."""
+        """End everything else, then the gateway."""
         names = sorted(self._processes, key=lambda name: name == "gateway")
         for group in ([name for name in names if name != "gateway"], ["gateway"]):
             processes = [self._processes.pop(name) for name in group if name in self._processes]

@@ -25,6 +25,15 @@ class StepFailed(Exception):
     """A call did not answer as it should."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came back over plain HTTP; header names in lower case, `content` None when it is no JSON."""
+
+    status: int
+    headers: dict[str, str]
+    content: Any
+
+
 @dataclass(slots=True, kw_only=True)
 class Stage:
     """The running system as a step sees it."""
@@ -34,6 +43,22 @@ class Stage:
     console: Console
     start_worker: Callable[[str], None]
     another_client: Callable[[], Client]
+    url: str
+    api_key: str
+
+    def http(self, method: str, path: str, *, content: Any = None) -> Answered:
+        """One plain HTTP call with the visitor's key, as any program would make it."""
+        import urllib3
+
+        headers = {"X-API-Key": self.api_key}
+        body = None if content is None else {"json": content}
+        answer = urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=30.0, **(body or {}))
+        try:
+            told = json.loads(answer.data)
+        except ValueError:
+            told = None
+        found = {name.lower(): text for name, text in answer.headers.items()}
+        return Answered(status=answer.status, headers=found, content=told)
 
     def call(self, text: str) -> None:
         """Show what is called."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from taskgate.cli.tour import service_steps
 from taskgate.cli.tour.stage import Stage, StepFailed, expect
 from taskgate.errors import InvalidInput, RunCancelled, RunFailed
 from taskgate.ids import new_token
@@ -192,6 +193,12 @@ STEPS: list[Step] = [
     ("A worker dies, another finishes", moved_elsewhere),
     ("A dead letter, retried", dead_letter),
     ("Two clients on one journal", two_readers),
+    ("A service has registered itself", service_steps.registered),
+    ("A call straight through", service_steps.added),
+    ("Calls that become runs", service_steps.queued),
+    ("A background task with progress", service_steps.progressed),
+    ("The service refuses", service_steps.refused),
+    ("One document for everything", service_steps.documented),
 ]
 
 
