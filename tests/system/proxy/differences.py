@@ -40,6 +40,8 @@ RESTATED_IN_ANSWERS = {
 }
 # Exchanges whose framing of the answer may differ: a body until close is chunked or not, as one likes
 FRAMED_FREELY = {"answer-until-close", "answer-1-0", "answer-head-chunks", "answer-chunks-to-1-0"}
+# Exchanges that the gateway refuses with 400: a GET with a body is how requests are smuggled (S12)
+REFUSED = {"body-of-get"}
 # Headers that one of them drops in an exchange, and why
 DROPPED = {
     "answer-304-length": {"content-length"},  # RFC 9110 8.6 allows the length of what would have been sent

@@ -14,6 +14,7 @@ from tests.system.proxy.differences import (
     ADDED_TO_REQUESTS,
     DROPPED,
     FRAMED_FREELY,
+    REFUSED,
     RESTATED_IN_ANSWERS,
     RESTATED_IN_REQUESTS,
 )
@@ -23,6 +24,8 @@ from tests.system.proxy.raw import Answer, Heard, say
 from tests.system.proxy.recorder import Recorder, Request
 
 pytestmark = pytest.mark.system
+
+CARRIED = [exchange for exchange in EXCHANGES if exchange.name not in REFUSED]
 
 
 def carried(front: Front, recorder: Recorder, exchange: Exchange) -> tuple[Request, Answer]:
@@ -53,7 +56,7 @@ def answer_view(answer: Answer, exchange: Exchange) -> dict[str, Any]:
     return {"status": answer.status, "whole": answer.is_whole, "headers": headers, "body": answer.body}
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
+@pytest.mark.parametrize("exchange", CARRIED, ids=lambda exchange: exchange.name)
 def test_both_carry_it_alike(ours: Front, theirs: Front, recorder: Recorder, exchange: Exchange) -> None:
     our_request, our_answer = carried(ours, recorder, exchange)
     their_request, their_answer = carried(theirs, recorder, exchange)
@@ -62,7 +65,7 @@ def test_both_carry_it_alike(ours: Front, theirs: Front, recorder: Recorder, exc
     assert our_answer.body == their_answer.body
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
+@pytest.mark.parametrize("exchange", CARRIED, ids=lambda exchange: exchange.name)
 def test_framing_is_ours(ours: Front, recorder: Recorder, exchange: Exchange) -> None:
     """INV-P1: never both kinds of framing, no header that is hop by hop, one Host, one Via."""
     request, answer = carried(ours, recorder, exchange)
@@ -72,3 +75,12 @@ def test_framing_is_ours(ours: Front, recorder: Recorder, exchange: Exchange) ->
     assert names.count("host") == names.count("via") == names.count("x-request-id") == 1
     assert len(answer.all("content-length")) + len(answer.all("transfer-encoding")) <= 1
     assert not {"x-hop", "proxy-connection", "upgrade"} & {name for name, _ in answer.headers}
+
+
+@pytest.mark.parametrize(
+    "exchange", [one for one in EXCHANGES if one.name in REFUSED], ids=lambda exchange: exchange.name
+)
+def test_what_is_refused_reaches_nobody(ours: Front, recorder: Recorder, exchange: Exchange) -> None:
+    heard = say(ours.port, exchange.sent(ours.path("up"), credential=ours.lines), methods=[exchange.method])
+    assert (heard.statuses, heard.is_closed) == ([400], True)
+    assert [request for request in recorder.seen(f"/{exchange.name}") if request.all("via")] == []
