@@ -15,6 +15,8 @@ import msgspec
 
 from taskgate.errors import TaskgateError
 from taskgate.identity.principal import Principal
+from taskgate.routes.ports import RunAnswer as RunAnswer  # noqa: PLC0414  # handed on
+from taskgate.routes.ports import RunDoor as RunDoor  # noqa: PLC0414
 
 Pair = tuple[bytes, bytes]
 
@@ -156,23 +158,6 @@ class Doorkeeper(Protocol):
         ...
 
     async def admit(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal: ...
-
-
-class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """How a call that became a run is answered."""
-
-    status: int
-    headers: tuple[Pair, ...]
-    body: bytes
-
-
-class RunDoor(Protocol):
-    """Submits the call as a run and waits for it, as `Prefer: wait=S` does: 200 with the ended run, or 202 and
-    Location. Raises what a submit raises."""
-
-    async def perform(
-        self, principal: Principal, task: str, *, body: bytes, key: str, wait_s: float, traceparent: str
-    ) -> RunAnswer: ...
 
 
 class Pinner(Protocol):

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from taskgate.identity.principal import Principal
 from taskgate.routes.service import Service
 
 
@@ -29,8 +30,8 @@ class DocumentSource(Protocol):
     """Fetches a service's own OpenAPI document, never from an address that its owner may not reach."""
 
     async def fetch(self, url: str, *, site_id: str) -> bytes:
-        """The document's bytes (JSON or YAML). InvalidInput when the address is refused, Unavailable when it does
-        not answer in time, TooLarge above 4 MiB."""
+        """The document's bytes (JSON or YAML). InvalidInput for an address that cannot be read, Forbidden for one that
+        must not be reached, Unavailable when it does not answer in time, TooLarge above the limit."""
         ...
 
 
@@ -48,6 +49,23 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "closed"
     failures: int = 0
     last_error: str = ""
+
+
+class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How a call that became a run is answered; its framing is added by whoever sends it."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class RunDoor(Protocol):
+    """Submits the call as a run and waits for it, as `Prefer: wait=S` does: 200 with the ended run, or 202 and
+    Location. Raises what a submit raises."""
+
+    async def perform(
+        self, principal: Principal, task: str, *, body: bytes, key: str, wait_s: float, traceparent: str
+    ) -> RunAnswer: ...
 
 
 class UpstreamHealth(Protocol):

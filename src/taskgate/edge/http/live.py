@@ -7,8 +7,8 @@ beside the future that `watch` gives, and gives back everything when it resolves
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -46,16 +46,22 @@ class Live:
     @asynccontextmanager
     async def watch(self, call: Call) -> AsyncIterator[asyncio.Future[End]]:
         """A future that tells when this request has to end; its body must have been read."""
-        key_id = call.principal.id if call.principal else ""
+        with self._of_key(call.principal.id if call.principal else "") as end:
+            listening = asyncio.create_task(_until_gone(call, end))
+            try:
+                yield end
+            finally:
+                listening.cancel()
+
+    @contextmanager
+    def _of_key(self, key_id: str) -> Iterator[asyncio.Future[End]]:
         end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._open.setdefault(key_id, set()).add(end)
         if self._is_closing:
             end.set_result(End.CLOSING)
-        listening = asyncio.create_task(_until_gone(call, end))
         try:
             yield end
         finally:
-            listening.cancel()
             ends = self._open[key_id]
             ends.discard(end)
             if not ends:
@@ -67,32 +73,42 @@ class Live:
 
         The work begins on the caller's own stack: what it registers for cannot happen before it has registered.
         """
-        waiting = asyncio.current_task()
         async with self.watch(call) as end:
-            left = False
+            return await _beside(end, work)
 
-            def interrupt(_: object) -> None:
-                if waiting is not None and not left:
-                    waiting.cancel()
-
-            end.add_done_callback(interrupt)
-            try:
-                return await work
-            except asyncio.CancelledError:
-                if not end.done() or waiting is None or waiting.uncancel() > 0:
-                    raise
-            finally:
-                left = True
-            if end.result() is End.GONE:
-                raise CallerGone
-            if end.result() is End.REVOKED:
-                raise Unauthenticated("this key has expired or was revoked", code="KEY_REVOKED")
-            return None
+    async def during_key(self, key_id: str, work: Coroutine[Any, Any, T]) -> T | None:
+        """Like `during`, for a caller whose connection is somebody else's: that one cancels."""
+        with self._of_key(key_id) as end:
+            return await _beside(end, work)
 
     def _end(self, key_id: str, why: End) -> None:
         for end in tuple(self._open.get(key_id, ())):
             if not end.done():
                 end.set_result(why)
+
+
+async def _beside(end: asyncio.Future[End], work: Coroutine[Any, Any, T]) -> T | None:
+    """The work's result, unless the request has to end before."""
+    waiting = asyncio.current_task()
+    left = False
+
+    def interrupt(_: object) -> None:
+        if waiting is not None and not left:
+            waiting.cancel()
+
+    end.add_done_callback(interrupt)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not end.done() or waiting is None or waiting.uncancel() > 0:
+            raise
+    finally:
+        left = True
+    if end.result() is End.GONE:
+        raise CallerGone
+    if end.result() is End.REVOKED:
+        raise Unauthenticated("this key has expired or was revoked", code="KEY_REVOKED")
+    return None
 
 
 async def _until_gone(call: Call, end: asyncio.Future[End]) -> None:
