@@ -9,7 +9,6 @@ once; nothing that was accepted is lost by that.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import json
 import logging
@@ -17,66 +16,30 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import uvicorn
 
 from taskgate.assembly import Gateway, build, no_probe
 from taskgate.config import Settings
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
-from taskgate.errors import TaskgateError, Unavailable
+from taskgate.errors import TaskgateError
 from taskgate.proxy.doorway import Fronts
+from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.telemetry.logs import setup_logs
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from taskgate.edge.grpc.server import GrpcDoor
 
 _log = logging.getLogger(__name__)
-DRAIN_S = 10.0
 WATCH_S = 0.25
 RECONNECT_S = 1.0
 SWITCH_S = 0.0005
 GC_THRESHOLDS = (20_000, 20, 50)  # runs and messages hold no cycles: look seldom
-
-
-class Listener(uvicorn.Server):
-    """uvicorn without its own signal handling: this module decides when to stop. `is_up` is set once it listens."""
-
-    def __init__(self, config: uvicorn.Config, fronts: Fronts, *, handshake_s: float) -> None:
-        super().__init__(config)
-        self._fronts = fronts
-        self._handshake_s = handshake_s
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the given sockets. As uvicorn does it, with our time for a TLS handshake instead of a minute."""
-        handshake_s = self._handshake_s if self.config.ssl is not None else None
-        loop, config, state = asyncio.get_running_loop(), self.config, self.server_state
-
-        def connection() -> asyncio.Protocol:
-            return self._fronts(config, state, self.lifespan.state)
-
-        self.servers = [
-            await loop.create_server(
-                connection, sock=sock, ssl=config.ssl, backlog=config.backlog, ssl_handshake_timeout=handshake_s
-            )
-            for sock in sockets or ()
-        ]
-        self.started = True
-        self.is_up.set()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is in flight, then cut what would not end."""
-        await super().shutdown(sockets=sockets)
-        self._fronts.cut()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Server:
@@ -100,7 +63,7 @@ class Server:
     async def run(self) -> None:
         """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken, and
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
-        listener = _listen(self._settings.http.host, self._settings.http.port)
+        listener = listen(self._settings.http.host, self._settings.http.port)
         self.http_port = listener.getsockname()[1]
         try:
             await self.gateway.start()
@@ -118,7 +81,7 @@ class Server:
         sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
         http = build_http(self.gateway, sockets=sockets, gate=self._gate)
         proxy = self._settings.proxy
-        door = Listener(_config(self.gateway, http), Fronts(settings=proxy), handshake_s=proxy.handshake_s)
+        door = Listener(self._listening(http), Fronts(settings=proxy), handshake_s=proxy.handshake_s)
         serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
         failure = None
         if await _first(door.is_up.wait(), serving):
@@ -129,6 +92,15 @@ class Server:
         await self._close_doors(http, door, serving, grpc=grpc)
         if failure is not None:
             raise failure
+
+    def _listening(self, http: HttpDoor) -> uvicorn.Config:
+        door = self._settings.http
+        return listener_config(
+            http,
+            tls_cert_path=door.tls_cert_path,
+            tls_key_path=door.tls_key_path,
+            max_frame_bytes=self._settings.link.max_frame_bytes,
+        )
 
     async def _open_grpc(self) -> GrpcDoor:
         from taskgate.edge.grpc.server import GrpcDoor
@@ -239,38 +211,3 @@ def _write_secret(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # named IPPROTO_TCP because asyncio sets TCP_NODELAY on no other: without it every answer waits 40 ms
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host.strip("[]"), port))
-    except OSError as error:
-        listener.close()
-        raise Unavailable(f"cannot listen on {host}:{port}: {error.strerror}", code="ADDRESS_IN_USE") from error
-    listener.listen(4096)
-    listener.setblocking(False)
-    return listener
-
-
-def _config(gateway: Gateway, http: HttpDoor) -> uvicorn.Config:
-    return uvicorn.Config(
-        http,
-        ssl_certfile=gateway.settings.http.tls_cert_path or None,
-        ssl_keyfile=gateway.settings.http.tls_key_path or None,
-        ws="websockets-sansio",
-        ws_max_size=gateway.settings.link.max_frame_bytes,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=True,
-        backlog=4096,
-        timeout_graceful_shutdown=int(DRAIN_S),
-    )
