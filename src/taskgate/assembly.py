@@ -22,6 +22,7 @@ from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan
+from taskgate.outbound.documents import WebDocuments
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
 from taskgate.routes.ports import UpstreamHealth
@@ -178,7 +179,7 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
             bus=bus,
             clock=clock,
             reach=reach,
-            source=None,
+            source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
             settings=settings.routes,
             max_body_bytes=settings.proxy.body_ceiling_bytes,
         ),

@@ -1,0 +1,1 @@
+"""Other people's servers: where the gateway itself is a caller."""
