@@ -56,10 +56,12 @@ class HttpDoor:
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
         self._pages = RawRoutes([*Page().routes(), *HealthEndpoints(doors.keys).routes()])
         self._open = frozenset(route.template for route in self._pages.routes)
+        document = DocumentEndpoint(doors, self._admin)
         self._raw = RawRoutes(
             [
                 *self._pages.routes,
-                RawRoute("GET", "/openapi.json", DocumentEndpoint(doors, self._admin).read),
+                RawRoute("GET", "/openapi.json", document.read),
+                RawRoute("GET", "/postman.json", document.collection),
                 *_hot_routes(doors, self._live, max_body_bytes=http.max_body_bytes),
             ]
         )

@@ -1,13 +1,14 @@
-"""One OpenAPI document: our own API beside every task that the caller may submit, each as its own operation.
+"""One OpenAPI document: our own API, every task that the caller may submit, and the routes of every service.
 
-It is put together per caller: an operation whose scope the caller lacks is left out, and so is another site's task.
+It is put together per caller: an operation whose scope the caller lacks is left out, and so is another site's task
+or service.
 3.1 unless 3.2 is asked for; 3.2 adds what a stream's events look like and the order of tags.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -19,14 +20,17 @@ from taskgate.edge.http import asking
 from taskgate.edge.http.call import Call
 from taskgate.edge.http.described import SCOPE
 from taskgate.edge.http.doors import Doors
+from taskgate.edge.http.merged_services import Answers, ServicePieces
 from taskgate.edge.http.operations import Operations, raw_operations
+from taskgate.edge.http.postman import collection_of
 from taskgate.edge.http.schemas import components
 from taskgate.edge.http.task_pages import operation_of, path_of, schemas_of, tag_of
 from taskgate.errors import InvalidInput
 from taskgate.identity.principal import Principal
+from taskgate.routes.openapi.merging import VERSIONS, merge
 from taskgate.runs.task import TaskDefinition
 
-VERSIONS = {"3.1": "3.1.1", "3.2": "3.2.0"}
+Form = Callable[[dict[str, Any]], dict[str, Any]]
 OWN_TAGS = {
     "Runs": "Durable work: accepted once, done under leases, ended once.",
     "Tasks": "What can be done, and how.",
@@ -56,31 +60,59 @@ EVENT = {
 
 
 class DocumentEndpoint:
-    """`GET /openapi.json`."""
+    """`GET /openapi.json` and `GET /postman.json`."""
 
     def __init__(self, doors: Doors, admin: FastAPI) -> None:
         self._doors = doors
         self._admin = admin
         self._own: Operations = {}
         self._schemas: dict[str, Any] = {}
+        self._services = ServicePieces(doors)
+        self._answers = Answers()
 
     async def read(self, call: Call, _: str) -> None:
         """The document as this caller may see it."""
-        principal = asking.caller_of(call)
         version = asking.query_of(call, "version").get("version", "3.1")
         if version not in VERSIONS:
             raise InvalidInput("version is 3.1 or 3.2", extra={"parameter": "version"})
+        await call.answer(200, await self._body(asking.caller_of(call), version, _as_it_is))
+
+    async def collection(self, call: Call, _: str) -> None:
+        """The same as a Postman collection."""
+        asking.query_of(call)
+        await call.answer(200, await self._body(asking.caller_of(call), "3.1", collection_of))
+
+    async def _body(self, principal: Principal, version: str, form: Form) -> bytes:
         if not self._own:
             self._describe()
         tasks = self._doors.definitions.visible(principal.site_id) if principal.may("submit") else []
-        document = merged(self._own, self._schemas, principal=principal, tasks=tasks, version=version)
-        await call.answer(200, msgspec.json.encode(document))
+        number = self._doors.registry.snapshot.number
+        who = (principal.site_id, principal.scopes, version, form)
+        known = self._answers.find(who, number=number, tasks=tasks)
+        if known is not None:
+            return known
+        own = merged(self._own, self._schemas, principal=principal, tasks=tasks, version=version)
+        pieces = await self._services.seen_by(principal.site_id)
+        operator = principal.may("admin")
+        document = merge(own, pieces, version=version, allows=_allowed(principal), operator=operator)
+        body = msgspec.json.encode(form(document))
+        self._answers.keep(who, body, number=number, tasks=tasks)
+        return body
 
     def _describe(self) -> None:
         """What never changes, put together when it is first asked for."""
         told = get_openapi(title="", version="", routes=self._admin.routes)
         self._schemas = {**_parameter_schemas(told), **components()}
         self._own = {**raw_operations(), **_operations_of(told)}
+
+
+def _as_it_is(document: dict[str, Any]) -> dict[str, Any]:
+    return document
+
+
+def _allowed(principal: Principal) -> Callable[[str], bool]:
+    """Whether a key allows a route of that scope; "" is for every key."""
+    return lambda scope: not scope or principal.may(scope)
 
 
 def merged(

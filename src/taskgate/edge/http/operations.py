@@ -128,4 +128,15 @@ def _pages() -> Operations:
         gives={200: "The OpenAPI document."},
         parameters=[version],
     )
-    return {**{("GET", path): operation for path, operation in health.items()}, ("GET", "/openapi.json"): document}
+    collection = described(
+        summary="This document as a Postman collection",
+        tag="Gateway",
+        operation_id="readCollection",
+        scope="",
+        gives={200: "A collection of format 2.1; `baseUrl` and `apiKey` are its variables."},
+    )
+    return {
+        **{("GET", path): operation for path, operation in health.items()},
+        ("GET", "/openapi.json"): document,
+        ("GET", "/postman.json"): collection,
+    }

@@ -7,6 +7,7 @@ get a mapping that says so, because names change when documents are merged.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from taskgate.routes.openapi.grammar import METHODS
@@ -18,6 +19,15 @@ STYLES = {
     "header": {"simple"},
     "query": {"form", "spaceDelimited", "pipeDelimited", "deepObject"},
     "cookie": {"form"},
+}
+FITTING: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value == int(value),
+    "boolean": lambda value: isinstance(value, bool),
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "null": lambda value: value is None,
 }
 SCHEMAS = "#/components/schemas/"
 DEAD = frozenset({"$defs", "definitions", "dependencies", "$vocabulary", "$recursiveRef", "$recursiveAnchor"})
@@ -73,6 +83,8 @@ class _Mender:
         if isinstance(node.get("discriminator"), dict):
             node = self._discriminated(node, self._names.get(id(node)))
         node = {name: part for name, part in node.items() if name not in DEAD}
+        if "default" in node and not _fits(node["default"], node.get("type")):
+            del node["default"]
         if "multipleOf" in node and not node["multipleOf"] > 0:
             del node["multipleOf"]
         dependent = node.get("dependentRequired")
@@ -155,6 +167,12 @@ def _operation(node: Object) -> Object:
     }
     new = {**node, "responses": kept or {"default": {"description": "Not told."}}, "security": security}
     return {**new, "callbacks": callbacks} if callbacks else new
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a default is of its schema's type; generators like to write numbers as texts."""
+    kinds = [kind] if isinstance(kind, str) else kind
+    return not isinstance(kinds, list) or any(FITTING[name](value) for name in kinds)
 
 
 def _is_item(item: Any) -> bool:

@@ -6,7 +6,7 @@ there never was a good one its routes are told from what was registered with the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,7 +16,7 @@ from taskgate.routes.policy import Effective
 from taskgate.routes.service import Service, digest_of
 
 BROKEN = "the service's document cannot be read"
-AWAY = "the service is away"
+NOBODY: Mapping[str, str] = {}
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -35,18 +35,18 @@ class PieceShelf:
         self._defaults = defaults
         self._kept: dict[str, _Kept] = {}
 
-    def pieces_of(self, services: Iterable[Service], *, away: Set[str] = frozenset()) -> list[Piece]:
-        """A piece for each; others are forgotten. `away`: services whose lease has lapsed."""
+    def pieces_of(self, services: Iterable[Service], *, stale: Mapping[str, str] = NOBODY) -> list[Piece]:
+        """A piece for each; others are forgotten. `stale`: why what a service told is not its present state."""
         kept = {service.name: self._keep(service) for service in services}
         self._kept = kept
         return [
-            msgspec.structs.replace(one.piece, stale=one.piece.stale or AWAY) if name in away else one.piece
+            msgspec.structs.replace(one.piece, stale=one.piece.stale or stale[name]) if name in stale else one.piece
             for name, one in kept.items()
         ]
 
     def is_ready(self, services: Iterable[Service]) -> bool:
         """Whether `pieces_of` has nothing to make for these."""
-        return all((one := self._kept.get(service.name)) and one.service is service for service in services)
+        return all((one := self._kept.get(each.name)) is not None and one.service is each for each in services)
 
     def _keep(self, service: Service) -> _Kept:
         before = self._kept.get(service.name)
