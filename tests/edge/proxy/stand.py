@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -135,6 +137,7 @@ class ScriptedUpstream:
     heard: list[Heard] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Queue[int] = field(default_factory=asyncio.Queue)
+    _serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -143,10 +146,23 @@ class ScriptedUpstream:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         number = self.connections
-        with suppress(asyncio.IncompleteReadError, OSError):
-            await self.script(Peer(reader, writer, self))
-        writer.close()
-        self.ended.put_nowait(number)
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+        try:
+            with suppress(asyncio.IncompleteReadError, OSError):
+                await self.script(Peer(reader, writer, self))
+            writer.close()
+        finally:
+            self.ended.put_nowait(number)
+            await end(writer, at_once=writer.transport is not None and not writer.is_closing())
+
+    async def close(self) -> None:
+        """End every script that still runs."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 class Stand:
@@ -165,6 +181,7 @@ class Stand:
         served = ScriptedUpstream(script)
         server = await asyncio.start_server(served.serve, "127.0.0.1", 0, **more)
         self._stack.push_async_callback(close, server)
+        self._stack.push_async_callback(served.close)
         served.port = server.sockets[0].getsockname()[1]
         return served
 
@@ -178,7 +195,7 @@ class Stand:
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
-        self._stack.callback(writer.close)
+        self._stack.push_async_callback(end, writer)
         return reader, writer
 
     async def ask(self, raw: bytes) -> bytes:
@@ -260,6 +277,20 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 async def close(server: asyncio.Server) -> None:
     server.close()
+
+
+def cut(writer: asyncio.StreamWriter) -> None:
+    """Leave with a reset, as a killed caller does."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def end(writer: asyncio.StreamWriter, *, at_once: bool = True) -> None:
+    """Close a connection and wait for its end."""
+    if at_once:
+        writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 @asynccontextmanager
