@@ -22,37 +22,7 @@ class StandIn:
         self.refusal: tuple[int, dict[str, Any]] | None = None
         self.renew_after_s = renew_after_s
         self._changed = threading.Condition()
-        standin = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                self._answer()
-
-            def do_PUT(self) -> None:
-                self._answer()
-
-            def do_DELETE(self) -> None:
-                self._answer()
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, content = standin._take(self.command, self.path, body, self.headers.get("X-API-Key") or "")
-                told = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(told)))
-                self.end_headers()
-                self.wfile.write(told)
-
-            def do_GET(self) -> None:
-                self._answer()
-
-            def log_message(self, *_: Any) -> None:
-                """Nothing: pytest shows what matters."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), _answering(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -80,7 +50,7 @@ class StandIn:
     def heard(self, method: str) -> int:
         return sum(word[0] == method for word in self.words)
 
-    def _take(self, method: str, path: str, body: bytes, key: str) -> tuple[int, dict[str, Any]]:
+    def take(self, method: str, path: str, body: bytes, key: str) -> tuple[int, dict[str, Any]]:
         with self._changed:
             self.words.append((method, path))
             self.keys.add(key)
@@ -115,6 +85,40 @@ class StandIn:
 
     def _routes(self) -> list[dict[str, Any]]:
         return [{**route, "service": name} for name, told in self.services.items() for route in told.get("routes", [])]
+
+
+def _answering(standin: StandIn) -> type[BaseHTTPRequestHandler]:
+    """Hands every request to the stand-in."""
+
+    class Conversation(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def do_PUT(self) -> None:
+            self._answer()
+
+        def do_DELETE(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, content = standin.take(self.command, self.path, body, self.headers.get("X-API-Key") or "")
+            told = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: pytest shows what matters."""
+
+    return Conversation
 
 
 def eventually(claim: Callable[[], object], within_s: float = 10.0) -> None:

@@ -117,14 +117,14 @@ async def add(pair: Pair) -> Result:
 
 
 @app.post("/api/multiply/queue", status_code=status.HTTP_202_ACCEPTED, summary="Multiply, queued", tags=["math"])
-async def multiply(pair: Pair, request: Request, key: Key = None) -> Queued:
+async def multiply(pair: Pair, request: Request, *, key: Key = None) -> Queued:
     """A worker multiplies; the answer names the run."""
     _finite(pair.a * pair.b, "the product")
     return await _queue(request, "math.multiply", pair, key=key)
 
 
 @app.post("/api/power/queue", status_code=status.HTTP_202_ACCEPTED, summary="Raise to a power, queued", tags=["math"])
-async def power(asked: Power, request: Request, key: Key = None) -> Queued:
+async def power(asked: Power, request: Request, *, key: Key = None) -> Queued:
     """A worker raises `base` to `exp`; what no float holds is refused."""
     if asked.base == 0 and asked.exp < 0:
         raise _unprocessable("zero has no negative power", "exp")
@@ -136,7 +136,7 @@ async def power(asked: Power, request: Request, key: Key = None) -> Queued:
 @app.post(
     "/api/background_task", status_code=status.HTTP_202_ACCEPTED, summary="Work with progress, queued", tags=["math"]
 )
-async def background_task(asked: Entity, request: Request, key: Key = None) -> Queued:
+async def background_task(asked: Entity, request: Request, *, key: Key = None) -> Queued:
     """A worker takes its time and tells how far it is."""
     return await _queue(request, "math.background_task", asked, key=key)
 
