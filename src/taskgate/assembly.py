@@ -162,7 +162,7 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
     definitions = Definitions(stores.catalogue)
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
-    reach = _reach(settings, clock)
+    reach = reach_of(settings, clock)
     return Ground(
         settings=settings,
         clock=clock,
@@ -186,7 +186,8 @@ def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
     )
 
 
-def _reach(settings: Settings, clock: Clock) -> Reach:
+def reach_of(settings: Settings, clock: Clock) -> Reach:
+    """Who judges addresses, as the settings say. The gateway's own ports are nobody's upstream."""
     hosts = [settings.http.host, *([settings.grpc.host] if settings.grpc.enabled else [])]
     rules = rules_from(
         settings.reach.networks,

@@ -7,7 +7,7 @@ Nothing here opens a socket, a database or a log. `cli` loads once; nobody else 
 """
 
 from taskgate.config.fields import Field, describe
-from taskgate.config.load import load
+from taskgate.config.load import load, packed, unpacked
 from taskgate.config.tree import Settings, is_loopback
 
-__all__ = ["Field", "Settings", "describe", "is_loopback", "load"]
+__all__ = ["Field", "Settings", "describe", "is_loopback", "load", "packed", "unpacked"]

@@ -42,6 +42,17 @@ def load(
     return settings
 
 
+def packed(settings: Settings) -> dict[str, Any]:
+    """The whole tree as plain values, secrets included: for another process of this gateway, over a pipe."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
+    return plain
+
+
+def unpacked(plain: Mapping[str, Any]) -> Settings:
+    """The tree that `packed` took apart."""
+    return msgspec.convert(plain, Settings, dec_hook=_text_kind)
+
+
 def _tree(given: Iterable[Given], types: Mapping[str, Any]) -> Settings:
     tree: dict[str, Any] = {}
     for item in given:

@@ -1,7 +1,7 @@
 """The gateway's side of its fronts: what they need to know, as soon as it is known.
 
-A Unix socket in the data directory, for this user alone. Every front gets the whole state when it connects and every
-change after that, in order: it listens for changes before it reads the state, so that none falls between. What a
+A Unix socket in the data directory, for this user alone. Every front gets the routes when it connects and every
+change after that, in order: changes are listened for before the routes are read, so that none falls between. What a
 front asks is answered out of turn; a front that goes away is forgotten with all its questions.
 """
 
@@ -98,7 +98,7 @@ class Feeder:
         try:
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(self._listen(channel, group))
-                channel.send(m.State(m.lean(self._snapshot()), await self._ring.all()))
+                channel.send(m.State(m.lean(self._snapshot())))
                 hearing = group.create_task(_pass_on(news, channel))
                 listening.add_done_callback(lambda _: hearing.cancel())
         except* (RemoteLinkError, TaskgateError):

@@ -7,6 +7,8 @@ front needs routes and policies, not pages (`lean`). A secret never travels eith
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from taskgate.identity.ports import KeyRecord
@@ -16,11 +18,18 @@ from taskgate.routes.records import CallRecord
 from taskgate.routes.service import Snapshot
 
 
+class Begin(msgspec.Struct, frozen=True):
+    """What a front is given on its standard input, as JSON: the port it shares, with how many, and every setting."""
+
+    port: int
+    count: int
+    settings: dict[str, Any]
+
+
 class State(msgspec.Struct, tag=True, frozen=True):
-    """Everything a front needs to open its door."""
+    """The first word of the gateway: what a front needs to open its door. Its keys it asks for."""
 
     snapshot: Snapshot
-    keys: list[KeyRecord]
 
 
 class RoutesNow(msgspec.Struct, tag=True, frozen=True):

@@ -54,7 +54,7 @@ class Plane:
         self.tasks = TaskSet()
         self._settings = settings
         self._credentials = dict(credentials or {})
-        self._means = Means(settings, door=door, run_door=run_door, recording=recording, tasks=self.tasks)
+        self.means = Means(settings, door=door, run_door=run_door, recording=recording, tasks=self.tasks)
         tls = tls or ssl.create_default_context()
         self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share)
         self._table: RouteTable[Lane] = RouteTable()
@@ -77,11 +77,11 @@ class Plane:
             lane = self._without_method(path)
             if lane is None:
                 return None
-            return Exchange(self._means, front, head=head, lane=lane, texts=())
+            return Exchange(self.means, front, head=head, lane=lane, texts=())
         lane, texts = found
         if texts and is_reserved(path):
             return None
-        return Exchange(self._means, front, head=head, lane=lane, texts=texts)
+        return Exchange(self.means, front, head=head, lane=lane, texts=texts)
 
     def apply(self, snapshot: Snapshot) -> None:
         """Route by this set of services from the next request on."""
@@ -104,6 +104,10 @@ class Plane:
             if lane.service.name == service_name and lane.legs[0].breaker is not None
         }
         return Health(state=next((state for state in ORDER if state in found), "closed"))
+
+    def all_health(self) -> dict[str, Health]:
+        """The same for every service that has routes."""
+        return {name: self.health(name) for name in {lane.service.name for lane in self._lanes}}
 
     def counters(self) -> list[RouteCounters]:
         """The numbers of every route that stands."""

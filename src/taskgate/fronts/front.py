@@ -1,0 +1,129 @@
+"""One front: a data plane of its own on the shared port, and the way to the gateway for everything else.
+
+Order of opening: the link (routes), the keys, the plane, then the door. Order of closing (SIGTERM): no new
+connections, what is in flight is finished, then the rest. A front keeps nothing: it may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import msgspec
+
+from taskgate.assembly import reach_of
+from taskgate.bus import Bus
+from taskgate.clock import SystemClock
+from taskgate.config import Settings, unpacked
+from taskgate.edge.gate import Gate
+from taskgate.errors import TaskgateError
+from taskgate.fronts import feeding
+from taskgate.fronts.asking import AskedKeyRing, AskedRunDoor, Questions
+from taskgate.fronts.handing_on import SOCKET, HandingOn
+from taskgate.fronts.link import Link
+from taskgate.fronts.messages import Begin, Told
+from taskgate.identity.keys import Keys
+from taskgate.lifespan import Lifespan
+from taskgate.proxy.doorway import Fronts
+from taskgate.proxy.listening import Listener, listen, listener_config
+from taskgate.proxy.plane import Plane
+from taskgate.proxy.ports import Front as CallerFront
+from taskgate.proxy.ports import Head, Item
+from taskgate.stores.memory.signals import MemorySignals
+from taskgate.telemetry.logs import setup_logs
+from taskgate.worker.confinement import die_with_parent
+
+SWITCH_S = 0.0005
+
+
+class FrontProcess:
+    """The object graph of a front, and its life."""
+
+    def __init__(self, begin: Begin, settings: Settings) -> None:
+        self._begin = begin
+        self._settings = settings
+        clock, bus, signals, questions = SystemClock(), Bus(), MemorySignals(), Questions()
+        keys = Keys(AskedKeyRing(questions), clock=clock, bus=bus, signals=signals)
+        gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
+        reach = reach_of(settings, clock)
+        self.plane = Plane(
+            settings.proxy, door=gate, pinner=reach, run_door=AskedRunDoor(questions), share=1 / begin.count
+        )
+        self._handing_on = HandingOn(settings.data_path / SOCKET, self.plane.means)
+        link = Link(
+            settings.data_path / feeding.SOCKET,
+            questions,
+            signals=signals,
+            on_routes=self.plane.apply,
+            tell=self._told,
+        )
+        self._life = Lifespan(link, keys, reach, self.plane)
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask for the orderly end."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`, or until a part dies."""
+        settings = self._settings
+        async with self._life:
+            listener = listen(settings.http.host, self._begin.port, is_shared=True)
+            config = listener_config(
+                no_application,
+                tls_cert_path=settings.http.tls_cert_path,
+                tls_key_path=settings.http.tls_key_path,
+                max_frame_bytes=settings.link.max_frame_bytes,
+            )
+            door = Listener(config, Fronts(self._claim, settings.proxy), handshake_s=settings.proxy.handshake_s)
+            serving = asyncio.create_task(door.serve(sockets=[listener]), name="front door")
+            stopping = asyncio.create_task(self._stop.wait())
+            gc.freeze()
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            door.should_exit = True
+            await serving
+
+    def _claim(self, front: CallerFront, head: Head) -> Item:
+        return self.plane(front, head) or self._handing_on(front, head)
+
+    def _told(self) -> Told:
+        counts = {"requests": sum(counters.requests for counters in self.plane.counters())}
+        return Told(health=self.plane.all_health(), counts=counts)
+
+
+async def no_application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    """What a front answers itself: TRACE is served nowhere."""
+    await send({"type": "http.response.start", "status": 405, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def run() -> int:
+    """Serve in this process with what standard input says; the exit code."""
+    import uvloop
+
+    begin = msgspec.json.decode(sys.stdin.buffer.read(), type=Begin)
+    settings = unpacked(begin.settings)
+    setup_logs(settings.log)
+    sys.setswitchinterval(SWITCH_S)
+    if not die_with_parent(os.getppid(), by=signal.SIGTERM):
+        return 1
+
+    async def serve() -> None:
+        front = FrontProcess(begin, settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, front.stop)
+        await front.run()
+
+    try:
+        uvloop.run(serve())
+    except TaskgateError as error:
+        print(f"front: {error}", file=sys.stderr)
+        return 1
+    return 0
