@@ -77,7 +77,7 @@ class WebDocuments:
             allow_redirects=False,
             ssl=self._tls or True,
             server_hostname=address.host if address.scheme == "https" else None,
-            timeout=aiohttp.ClientTimeout(total=self._deadline_s),
+            timeout=aiohttp.ClientTimeout(total=None),
         ) as answer:
             if 300 <= answer.status < 400:
                 raise _unfetched(f"it was answered with {answer.status}, and redirects are not followed")

@@ -53,7 +53,7 @@ class Place:
 
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
-    made = Place(closed=(("db.internal", 5432), ("10.9.9.9", 6379)))
+    made = Place(closed=(("db.internal", 7777), ("10.9.9.9", 8888)))
     yield made
     await made.reach.stop()
 
@@ -129,11 +129,12 @@ async def test_our_own_ports_and_stores_are_never_reached(place: Place) -> None:
     await place.refuses("self", 30090)
     await place.refuses("127.0.0.1", 30090)
     assert await place.pin("10.0.0.2", 30090) == ("10.0.0.2",)
-    await place.refuses("10.9.9.9", 6379)
-    await place.refuses("innocent", 5432)
+    await place.refuses("10.9.9.9", 8888)
+    await place.refuses("innocent", 7777)
+    assert await place.pin("innocent", 8888) == ("10.5.5.5",)
     place.names.answers.pop("db.internal")
     with pytest.raises(Unavailable) as caught:
-        await place.pin("innocent", 5432)
+        await place.pin("innocent", 7777)
     assert "db.internal" not in caught.value.detail
 
 
