@@ -15,6 +15,7 @@ import msgspec
 
 from taskgate.errors import NotNow, TaskgateError, UpstreamError, UpstreamSlow
 from taskgate.proxy.caller import Reply
+from taskgate.proxy.pieces import plain
 from taskgate.proxy.ports import Pair
 from taskgate.routes.service import Service
 from taskgate.runs.run import Run
@@ -27,6 +28,7 @@ PATIENT = frozenset({429, 503})
 LONGEST_PAUSE_S = 86_400.0
 KEPT_BYTES = 64 << 10
 NULL = b"null"
+MEDIA: tuple[Pair, ...] = ((b"content-type", b"application/json"), (b"accept", b"application/json"))
 
 
 def target_of(service: Service, target: Target) -> bytes:
@@ -36,10 +38,8 @@ def target_of(service: Service, target: Target) -> bytes:
 
 
 def headers_of(run: Run) -> tuple[Pair, ...]:
-    """What the service is told of a run under lease. A text that is no header value is left out."""
+    """What the service is told of a run under lease; of the tenant as of any caller, what is not plain escaped."""
     told = {
-        b"content-type": "application/json",
-        b"accept": "application/json",
         b"idempotency-key": f"{run.id}.{run.attempt}",
         b"x-taskgate-run": run.id,
         b"traceparent": run.traceparent,
@@ -47,7 +47,7 @@ def headers_of(run: Run) -> tuple[Pair, ...]:
         b"x-user-id": run.tenant.user_id,
         b"x-app-id": run.tenant.app_id,
     }
-    return tuple((name, text.encode("utf-8")) for name, text in told.items() if text and text.isprintable())
+    return (*MEDIA, *((name, plain(text)) for name, text in told.items() if text))
 
 
 def result_of_reply(run: Run, reply: Reply, *, now: float) -> TaskResult:

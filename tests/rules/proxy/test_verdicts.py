@@ -52,7 +52,7 @@ def test_a_service_learns_whose_run_it_is() -> None:
     told = dict(headers_of(run))
     assert told[b"idempotency-key"] == b"r.1"
     assert told[b"x-taskgate-run"] == b"r"
-    assert (told[b"x-site-id"], told[b"x-user-id"], told[b"x-app-id"]) == (b"s1", "Zoë".encode(), b"a")
+    assert (told[b"x-site-id"], told[b"x-user-id"], told[b"x-app-id"]) == (b"s1", b"Zo%C3%AB", b"a")
     assert told[b"traceparent"] == run.traceparent.encode()
     assert told[b"content-type"] == b"application/json"
 
