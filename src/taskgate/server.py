@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from taskgate.assembly import Gateway, build, no_probe
 from taskgate.config import Settings
-from taskgate.edge.gate import Gate
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
@@ -48,7 +47,7 @@ class Server:
     def __init__(self, settings: Settings, *, probe: Callable[[str], None] = no_probe) -> None:
         self._settings = settings
         self.gateway: Gateway = build(settings, probe=probe)
-        self._gate = Gate(self.gateway.keys, clock=self.gateway.clock, auth_enabled=settings.auth.enabled)
+        self._gate = self.gateway.gate
         self.ready = asyncio.Event()
         self.http_port = 0
         self.grpc_port = 0
@@ -65,6 +64,7 @@ class Server:
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
         listener = listen(self._settings.http.host, self._settings.http.port)
         self.http_port = listener.getsockname()[1]
+        self.gateway.reach.shut(self.http_port)
         try:
             await self.gateway.start()
             await ensure_first_keys(self.gateway, self._settings.data_path)
@@ -81,7 +81,7 @@ class Server:
         sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
         http = build_http(self.gateway, sockets=sockets, gate=self._gate)
         proxy = self._settings.proxy
-        door = Listener(self._listening(http), Fronts(settings=proxy), handshake_s=proxy.handshake_s)
+        door = Listener(self._listening(http), Fronts(self.gateway.plane, proxy), handshake_s=proxy.handshake_s)
         serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
         failure = None
         if await _first(door.is_up.wait(), serving):
@@ -107,6 +107,7 @@ class Server:
 
         door = GrpcDoor(self.gateway.worker_rooms, self._settings.grpc, gate=self._gate)
         self.grpc_port = await door.start()
+        self.gateway.reach.shut(self.grpc_port)
         return door
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> TaskgateError | None:
@@ -135,6 +136,7 @@ class Server:
         if grpc is not None:
             await grpc.stop()
         http.close()
+        self.gateway.waits.close()
         door.should_exit = True
         await serving
 

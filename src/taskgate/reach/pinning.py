@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from taskgate.clock import Clock
 from taskgate.errors import Forbidden, TaskgateError, Unavailable
@@ -65,8 +66,12 @@ class Reach:
         """Give up every look-up."""
         await self._tasks.close()
 
+    def shut(self, port: int) -> None:
+        """A port of the gateway's own is known, as it is once it listens: nothing is called there on this machine."""
+        self.judge_anew(replace(self._rules, own_ports=self._rules.own_ports | {port}))
+
     def judge_anew(self, rules: Rules) -> None:
-        """Other rules, from the next call on: the gateway's own port is known once it listens."""
+        """Other rules, from the next call on."""
         self._rules = rules
         self._kept.clear()
         self._asked.clear()

@@ -127,6 +127,9 @@ async def test_a_resolver_that_hangs_is_not_waited_for() -> None:
 async def test_our_own_ports_and_stores_are_never_reached(place: Place) -> None:
     place.names.answers |= {"db.internal": ("10.5.5.5",), "innocent": ("10.5.5.5",), "self": ("10.0.0.1",)}
     await place.refuses("self", 30090)
+    assert await place.pin("self", 30091) == ("10.0.0.1",)
+    place.reach.shut(30091)
+    await place.refuses("self", 30091)
     await place.refuses("127.0.0.1", 30090)
     assert await place.pin("10.0.0.2", 30090) == ("10.0.0.2",)
     await place.refuses("10.9.9.9", 8888)
