@@ -33,11 +33,11 @@ class Doorway:
         "server_state", "settings", "trust", "turn",
     )  # fmt: skip
 
-    def __init__(self, claims: Claims, settings: ProxySettings, *, turn: Turn) -> None:
+    def __init__(self, claims: Claims, settings: ProxySettings, *, turn: Turn, trust: Trust | None = None) -> None:
         self.claims = claims
         self.settings = settings
         self.turn = turn
-        self.trust = Trust(settings.trusted_proxies)
+        self.trust = trust or Trust(settings.trusted_proxies)
         self.pending = Pending(settings.pending_per_address)
         self.app: Any = None
         self.config: Config
@@ -59,9 +59,16 @@ class Doorway:
 class Fronts:
     """Makes the protocol of each connection, for `uvicorn.Config(http=...)`. Raises InvalidInput for a bad setting."""
 
-    def __init__(self, claims: Claims = unclaimed, settings: ProxySettings | None = None, *, turn: Turn | None = None):
+    def __init__(
+        self,
+        claims: Claims = unclaimed,
+        settings: ProxySettings | None = None,
+        *,
+        turn: Turn | None = None,
+        trust: Trust | None = None,
+    ) -> None:
         settings = settings or ProxySettings()
-        self.doorway = Doorway(claims, settings, turn=turn or Turn())
+        self.doorway = Doorway(claims, settings, turn=turn or Turn(), trust=trust)
 
     def __call__(
         self,

@@ -63,6 +63,16 @@ class Trust:
         return any(found in network for network in self._networks)
 
 
+class SocketTrust(Trust):
+    """Believes whoever connects over a Unix socket, which has no address, and nobody else."""
+
+    __slots__ = ()
+
+    def believes(self, address: str) -> bool:
+        """Whether the peer is at the other end of that socket."""
+        return not address
+
+
 def _plain(raw: bytes) -> str:
     """An address without brackets and port; empty when it is none."""
     text = raw.decode("latin-1").strip('"')

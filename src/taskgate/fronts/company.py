@@ -1,0 +1,75 @@
+"""The gateway with its fronts: what serves them, the socket on which they hand requests on, and their processes.
+
+Opened behind the gateway's own door and closed before it, so that a front never meets a gateway that does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import msgspec
+
+from taskgate.assembly import Gateway
+from taskgate.config import packed
+from taskgate.fronts.feeding import Feeder, RecordSink
+from taskgate.fronts.handing_on import SOCKET
+from taskgate.fronts.keeping import FrontKeeper
+from taskgate.fronts.messages import Begin
+from taskgate.lifespan import Lifespan
+from taskgate.proxy.listening import BACKLOG, DRAIN_S
+from taskgate.proxy.ports import RunDoor
+
+GRACE_S = 2.0
+
+
+class Company:
+    """A part of a gateway that serves with `count` processes, itself included."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        port: int,
+        count: int,
+        connection: Callable[[], asyncio.Protocol],
+        run_door: RunDoor,
+        records: RecordSink,
+    ) -> None:
+        folder = gateway.settings.data_path
+        begin = Begin(port=port, count=count, settings=packed(gateway.settings))
+        self.feeder = Feeder(
+            folder,
+            snapshot=lambda: gateway.registry.snapshot,
+            ring=gateway.stores.keyring,
+            bus=gateway.bus,
+            signals=gateway.stores.signals,
+            run_door=run_door,
+            records=records,
+        )
+        self._path = folder / SOCKET
+        self._connection = connection
+        self._server: asyncio.Server | None = None
+        keeper = FrontKeeper(count - 1, msgspec.json.encode(begin), end_s=DRAIN_S + GRACE_S)
+        self._life = Lifespan(self.feeder, keeper)
+
+    async def start(self) -> None:
+        """Open the sockets, for this user alone, and start the fronts."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.unlink(missing_ok=True)
+        mask = os.umask(0o177)
+        try:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(self._connection, str(self._path), backlog=BACKLOG)
+        finally:
+            os.umask(mask)
+        await self._life.start()
+
+    async def stop(self) -> None:
+        """End the fronts, each with what it has in flight, then close the sockets."""
+        await self._life.stop()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._path.unlink(missing_ok=True)
