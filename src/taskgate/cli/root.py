@@ -31,6 +31,7 @@ COMMANDS = {
     "workers": "Who is connected; drain one.",
     "services": "HTTP services behind the gateway: register, list, remove.",
     "routes": "Which method and path leads where.",
+    "openapi": "OpenAPI documents: what changed from one to the next.",
     "keys": "API keys: create, list, revoke, rotate.",
     "dead": "Dead letters: failed runs that nobody has retried.",
     "version": "Which taskgate this is, and which parts of it are installed.",
