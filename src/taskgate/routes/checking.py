@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import re
 from typing import get_args
-from urllib.parse import SplitResult, urlsplit
 
 from taskgate.errors import Forbidden, InvalidInput, TooLarge
 from taskgate.identity.principal import SCOPES, Principal
 from taskgate.ids import is_task_name, is_worker_id
+from taskgate.reach.addresses import Address, read_base_url, read_url
 from taskgate.routes.policy import Alternative, Fallback, Partition, Policy, RateLimit, Recording, Trigger
 from taskgate.routes.registration import Registration, WantedRoute
 from taskgate.routes.settings import RouteSettings
@@ -24,8 +24,7 @@ DAY_S = 86_400.0
 MAX_RATE_LIMITS = 8
 MAX_ALTERNATIVES = 8
 MAX_EXAMPLE_BYTES = 64 << 10
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
-_BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~:@!$&',=-]+)*/?")
+_BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9_.~:@!$&',=-]+)*")
 _CREDENTIAL = re.compile(r"none|caller|set:[A-Za-z0-9_.-]{1,64}")
 
 
@@ -38,9 +37,9 @@ def check_registration(asked: Registration, settings: RouteSettings, *, max_body
     """Everything that can be said without looking at paths, documents or other services."""
     if not is_worker_id(asked.name):
         raise refused("/name", "1-128 characters of A-Za-z0-9_.:@-", code="BAD_NAME")
-    check_url(asked.base_url, "/base_url", is_base=True)
+    base_url_of(asked.base_url, "/base_url")
     if asked.openapi_url:
-        check_url(asked.openapi_url, "/openapi_url")
+        read_url(asked.openapi_url, path="/openapi_url")
     if asked.openapi_url and asked.document:
         raise refused("/openapi", "either a document or its address, not both")
     if len(asked.document) > settings.max_document_bytes:
@@ -102,22 +101,12 @@ def is_text(text: str, *, is_line: bool) -> bool:
     return plain.isprintable()
 
 
-def check_url(url: str, where: str, *, is_base: bool = False) -> SplitResult:
-    """The parts of an http(s) URL that can be read in one way only; a base has neither query nor fragment."""
-    complaint = refused(where, "an http or https URL of host, port and plain path", code="BAD_URL")
-    if len(url) > 2048 or not url.isascii() or not url.isprintable() or any(char in url for char in ' \\%<>"{}|^`'):
-        raise complaint
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise complaint from None
-    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.removesuffix(":")
-    if parts.scheme not in ("http", "https") or port == 0 or _HOST.fullmatch(host) is None or "@" in parts.netloc:
-        raise complaint
-    if _BASE_PATH.fullmatch(parts.path) is None or "#" in url or (is_base and "?" in url):
-        raise complaint
-    return parts
+def base_url_of(text: str, where: str) -> Address:
+    """A base URL whose path is plain segments; InvalidInput (BAD_ADDRESS) that names the place for anything else."""
+    address = read_base_url(text, path=where)
+    if _BASE_PATH.fullmatch(address.target) is None:
+        raise refused(where, "its path has plain segments only: A-Za-z0-9_.~:@!$&',=-", code="BAD_ADDRESS")
+    return address
 
 
 def check_policy(policy: Policy, where: str, *, max_body_bytes: int) -> None:
@@ -179,7 +168,7 @@ def _check_alternative(alternative: Alternative, where: str) -> None:
     if len(told) != 1:
         raise refused(where, "exactly one of upstream, service and task")
     if alternative.upstream:
-        check_url(alternative.upstream, f"{where}/upstream", is_base=True)
+        base_url_of(alternative.upstream, f"{where}/upstream")
     if alternative.service and not is_worker_id(alternative.service):
         raise refused(f"{where}/service", "not the name of a service", code="BAD_NAME")
     if alternative.task and not is_task_name(alternative.task):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from taskgate.errors import InvalidInput, TooLarge
+from taskgate.errors import TooLarge
 from taskgate.routes.openapi.reading import ApiDocument, read_document
 from taskgate.routes.ports import DocumentSource
 
@@ -16,16 +16,12 @@ from taskgate.routes.ports import DocumentSource
 class Documents:
     """Documents by address or as bytes."""
 
-    def __init__(self, source: DocumentSource | None, *, max_bytes: int) -> None:
+    def __init__(self, source: DocumentSource, *, max_bytes: int) -> None:
         self._source = source
         self._max_bytes = max_bytes
 
     async def fetch(self, url: str, *, site_id: str) -> bytes:
-        """The bytes at this address. Raises what the port raises, and TooLarge; InvalidInput (NO_FETCHING) without a source."""
-        if self._source is None:
-            raise InvalidInput(
-                "this gateway fetches no documents: send it along", code="NO_FETCHING", extra={"path": "/openapi_url"}
-            )
+        """The bytes at this address. Raises what the port raises, and TooLarge."""
         data = await self._source.fetch(url, site_id=site_id)
         if len(data) > self._max_bytes:
             raise TooLarge("the document is too large", extra={"limit_bytes": self._max_bytes})

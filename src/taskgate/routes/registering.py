@@ -13,7 +13,7 @@ import msgspec
 
 from taskgate.errors import Forbidden, InvalidInput, TaskgateError
 from taskgate.identity.principal import Principal
-from taskgate.routes.checking import METHODS, check_count, is_text, refused
+from taskgate.routes.checking import METHODS, base_url_of, check_count, is_text, refused
 from taskgate.routes.openapi.reading import ApiDocument, DocumentedOperation
 from taskgate.routes.paths import checked_template, is_below, is_reserved, is_wide, joined, normalised, variables_of
 from taskgate.routes.registration import Registration, WantedRoute
@@ -73,7 +73,7 @@ def service_of(
     warnings += _warned(routes, operations, prefix=prefix)
     service = Service(
         name=asked.name,
-        base_url=asked.base_url.rstrip("/"),
+        base_url=base_url_of(asked.base_url, "/base_url").text,
         prefix=prefix,
         routes=tuple(routes),
         document=asked.document,

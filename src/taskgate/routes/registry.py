@@ -20,7 +20,7 @@ from taskgate.clock import Clock
 from taskgate.errors import Conflict, Forbidden, InvalidInput, NotFound, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
-from taskgate.routes.checking import check_count, check_registration, check_rights, check_url
+from taskgate.routes.checking import base_url_of, check_count, check_registration, check_rights
 from taskgate.routes.documents import Documents
 from taskgate.routes.holdings import Clash
 from taskgate.routes.leases import forgotten
@@ -38,7 +38,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 SWEEP_S = 1.0
 MAX_FETCHES = 8
-DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Registry:
@@ -51,7 +50,7 @@ class Registry:
         bus: Bus,
         clock: Clock,
         reach: Reach,
-        source: DocumentSource | None,
+        source: DocumentSource,
         settings: RouteSettings,
         max_body_bytes: int = 1 << 30,
     ) -> None:
@@ -212,9 +211,8 @@ class Registry:
     async def _pin(self, service: Service) -> None:
         urls = [alternative.upstream for alternative in _alternatives(service) if alternative.upstream]
         for url in dict.fromkeys([service.base_url, *urls]):
-            parts = check_url(url, "/base_url", is_base=True)
-            port = parts.port or DEFAULT_PORTS[parts.scheme]
-            await self._reach.pin(parts.hostname or "", port, scheme=parts.scheme, site_id=service.site_id)
+            address = base_url_of(url, "/base_url")
+            await self._reach.pin(address.host, address.port, scheme=address.scheme, site_id=service.site_id)
 
     async def _refresh(self, service: Service, limit: asyncio.Semaphore) -> None:
         async with limit:

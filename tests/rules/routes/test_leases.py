@@ -31,8 +31,9 @@ def test_many_at_once_are_kept(count: int, lapsed: int, *, is_kept: bool) -> Non
     """More than 30 %, and at least three."""
     found = leases(**{f"s{n}": 100.0 if n < lapsed else 500.0 for n in range(count)})
     verdict = look(found, 101.0)
-    names = {f"s{n}" for n in range(lapsed)}
-    assert (verdict.kept, verdict.away) == ((names, set()) if is_kept else (set(), names))
+    names = frozenset(f"s{n}" for n in range(lapsed))
+    assert (verdict.kept if is_kept else verdict.away) == names
+    assert not (verdict.away if is_kept else verdict.kept)
 
 
 def test_who_went_just_before_comes_back_with_the_others() -> None:

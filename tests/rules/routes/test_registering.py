@@ -25,8 +25,9 @@ def document(*served: str, **members: Any) -> bytes:
     paths: dict[str, Any] = {}
     for text in served:
         method, _, path = text.partition(" ")
-        operation = {"summary": f"does {path}", "operationId": "op" + path, "responses": {"200": {"description": "x"}}}
-        names = [part[1:-1] for part in path.split("/") if part[:1] == "{"]
+        operation: dict[str, Any] = {"summary": f"does {path}", "operationId": "op" + path}
+        operation["responses"] = {"200": {"description": "x"}}
+        names: list[str] = [part[1:-1] for part in path.split("/") if part[:1] == "{"]
         operation["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
         ]
