@@ -199,7 +199,9 @@ class CallerConnection(Order):
             elif self._unread == len(data) and not self._is_pending:
                 self.deadline = self._turn.now + self._doorway.settings.header_s
         else:
-            self._unread = 0
+            self._unread = len(self._draft.target)  # the beginning of the next head came along
+            if self._unread:
+                self.deadline = self._turn.now + self._doorway.settings.header_s
 
     def _still_owed(self) -> None:
         """A part of a body came; for chunks, not only framing."""

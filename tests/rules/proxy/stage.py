@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from taskgate.errors import TaskgateError
 from taskgate.proxy.doorway import Doorway
 from taskgate.proxy.front import CallerConnection
-from taskgate.proxy.ports import Front, Head, Tunnel
+from taskgate.proxy.ports import Claims, Front, Head, Tunnel
 from taskgate.proxy.refusal import write_problem
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.turn import NEVER, Timed, Turn
@@ -174,7 +174,7 @@ class Stage:
         *,
         waits: Iterable[str] = (),
         peer: str = "192.0.2.1",
-        claims: Callable[[Front, Head], Any] | None = None,
+        claims: Claims | None = None,
         doorway: Doorway | None = None,
     ) -> None:
         self.waits = frozenset(waits)
@@ -194,10 +194,11 @@ class Stage:
 
     def say(self, data: bytes, piece: int = 0) -> Stage:
         """The caller sends, in pieces of this size (0: all at once), as far as anybody reads."""
-        for start in range(0, len(data), piece or len(data)):
+        size = piece or len(data) or 1
+        for start in range(0, len(data), size):
             if self.transport.is_closed:
                 break
-            self.front.data_received(data[start : start + (piece or len(data))])
+            self.front.data_received(data[start : start + size])
         return self
 
     @property
@@ -206,6 +207,14 @@ class Stage:
         told = bytes(self.transport.written)
         self.transport.written.clear()
         return told
+
+    def closed(self) -> bool:
+        """Whether the connection was closed or cut."""
+        return self.transport.is_closed
+
+    def paused(self) -> bool:
+        """Whether the caller is not read."""
+        return self.transport.is_paused
 
     def tunnel(self) -> Pipe:
         """The first item's connection is taken over."""

@@ -18,7 +18,15 @@ LEFT_BEHIND_NAMES = [
     b"x-http-method-override", b"x-original-url", b"x-rewrite-url", b"x-internal-auth", b"x-principal", b"x-scopes",
     b"remote-user",
 ]  # fmt: skip
-SPECIAL_NAMES = [b"host", b"content-length", b"transfer-encoding", b"connection", b"authorization", b"x-api-key", b"via"]
+SPECIAL_NAMES = [
+    b"host",
+    b"content-length",
+    b"transfer-encoding",
+    b"connection",
+    b"authorization",
+    b"x-api-key",
+    b"via",
+]
 TWINS = [
     b"x_site_id", b"x-site_id", b"X_Site-Id", b"X_USER_ID", b"x_forwarded_for", b"content_length", b"transfer_encoding",
     b"x_api_key", b"x_real_ip", b"x_forwarded_user", b"x_http_method_override", b"proxy_authorization",

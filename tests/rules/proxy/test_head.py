@@ -75,8 +75,9 @@ TE, CL = b"Transfer-Encoding", b"Content-Length"
     [
         [(CL, b"5"), (TE, b"chunked")], [(CL, b"5"), (CL, b"5")], [(CL, b"5, 5")], [(CL, b"+5")], [(CL, b"-1")],
         [(CL, b"0x5")], [(CL, b"")], [(CL, b"9" * 19)], [(CL, "٥".encode())], [(TE, b"xchunked")],
-        [(TE, b"chunked, identity")], [(TE, b"gzip, chunked")], [(TE, b"chunked"), (TE, b"chunked")], [(TE, b"identity")],
-        [(TE, b"")], [(b"Expect", b"200-maybe")], [(b"Expect", b"100-continue"), (b"Expect", b"100-continue")],
+        [(TE, b"chunked, identity")], [(TE, b"gzip, chunked")], [(TE, b"chunked"), (TE, b"chunked")],
+        [(TE, b"identity")], [(TE, b"")], [(b"Expect", b"200-maybe")],
+        [(b"Expect", b"100-continue"), (b"Expect", b"100-continue")],
         [(b"Upgrade", b"h2c"), (CL, b"5")], [(b"Host", b"api.example")], [(b"Host", b"evil")],
     ],
 )  # fmt: skip
