@@ -6,6 +6,7 @@ Everything is built as `serve` would build it; nothing is opened, written or lis
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ import click
 from taskgate.cli.connection import json_option
 from taskgate.cli.screen import Screen
 from taskgate.cli.settings import settings_from, settings_options
-from taskgate.config import describe
+from taskgate.config import describe, unused
 
 
 @click.command
@@ -34,6 +35,8 @@ def check(*, file: str | None, as_json: bool, **flags: Any) -> None:
         asyncio.run(_build(build, settings))
     changed = [field for field in describe(settings) if field.text != field.default]
     found = {field.path: field.text for field in changed}
+    for name, hint in unused(os.environ).items():
+        screen.warn(f"{name} is set and has no effect: {hint}")
     screen.note("everything can be built; what differs from the defaults:")
     screen.rows(
         [{"setting": path, "value": text} for path, text in found.items()],

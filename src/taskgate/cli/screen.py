@@ -69,6 +69,10 @@ class Screen:
         if not self.as_json:
             click.echo(plain(text), err=True)
 
+    def warn(self, text: str) -> None:
+        """Something to look at, for people and for whoever reads the error output of a script."""
+        click.echo(plain(text), err=True)
+
     @contextmanager
     def busy(self, text: str) -> Iterator[None]:
         """A moving bar while the block takes longer than a second."""

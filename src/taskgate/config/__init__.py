@@ -8,6 +8,7 @@ Nothing here opens a socket, a database or a log. `cli` loads once; nobody else 
 
 from taskgate.config.fields import Field, describe
 from taskgate.config.load import load, packed, unpacked
+from taskgate.config.sources import unused
 from taskgate.config.tree import Settings, is_loopback
 
-__all__ = ["Field", "Settings", "describe", "is_loopback", "load", "packed", "unpacked"]
+__all__ = ["Field", "Settings", "describe", "is_loopback", "load", "packed", "unpacked", "unused"]

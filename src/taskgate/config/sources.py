@@ -17,6 +17,18 @@ from taskgate.errors import InvalidInput
 # variables of this prefix that belong to callers, workers and services, not to the gateway's tree
 OTHERS = frozenset({"TASKGATE_URL", "TASKGATE_API_KEY", "TASKGATE_DEBUG"})
 OTHERS_PREFIX = ("TASKGATE_WORKER_", "TASKGATE_TEST_")
+# names of older systems that are known and without effect here, with what to do instead
+UNUSED = {
+    "GRPC_MAX_WORKERS": "there is no pool of threads to size",
+    "RATE_LIMIT_ENABLED": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
+    "RATE_LIMIT_RATE": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
+    "RATE_LIMIT_CAPACITY": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
+    "REDIS_URL": "this version keeps everything in its embedded stores",
+    "DATABASE_URL_ASYNCPG_DRIVER": "this version keeps everything in its embedded stores (DATABASE_URL)",
+    "GATEWAY__INTERNAL_API_KEY": "make a key with `taskgate keys create`",
+    "GATEWAY__AGENT_URL": "register the agent as a service with `taskgate services register`",
+    "GATEWAY__REQUEST_TIMEOUT": "a route's timeouts are in its own policy (timeouts)",
+}
 UNSUPPORTED = ("GRPC_TLS_CERT_PATH", "GRPC_TLS_KEY_PATH", "GRPC_TLS_CA_PATH")
 
 
@@ -43,6 +55,11 @@ def from_compatible(env: Mapping[str, str]) -> Iterator[Given]:
     for name, path in COMPATIBLE.items():
         if env.get(name):
             yield Given(path, env[name], name, is_text=True)
+
+
+def unused(env: Mapping[str, str]) -> dict[str, str]:
+    """Names of older systems that are set and have no effect, with what to do instead. Values are not looked at."""
+    return {name: hint for name, hint in UNUSED.items() if env.get(name)}
 
 
 def from_environment(env: Mapping[str, str], paths: Collection[str]) -> Iterator[Given]:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgate.config import Settings, describe, is_loopback, load
+from taskgate.config import Settings, describe, is_loopback, load, unused
+from taskgate.config.fields import COMPATIBLE
+from taskgate.config.sources import UNUSED
 from taskgate.errors import InvalidInput
 
 
@@ -151,6 +153,16 @@ def test_loopback(host: str, *, is_it: bool) -> None:
 
 def test_other_peoples_variables_are_left_alone() -> None:
     assert load(env={"TASKGATE_URL": "x", "TASKGATE_API_KEY": "y", "PORT": "z", "GRPC_PORT": ""}) == Settings()
+
+
+def test_names_without_effect_are_told() -> None:
+    """They load, and `taskgate check` says so; a name with an effect is not among them."""
+    env = {"RATE_LIMIT_RATE": "100/s", "REDIS_URL": "redis://:pw@h", "GATEWAY__REQUEST_TIMEOUT": "5", "GRPC_PORT": "1"}
+    assert load(env=env).grpc.port == 1
+    told = unused({**env, "RATE_LIMIT_CAPACITY": ""})
+    assert set(told) == {"RATE_LIMIT_RATE", "REDIS_URL", "GATEWAY__REQUEST_TIMEOUT"}
+    assert "pw" not in str(told)
+    assert not set(UNUSED) & set(COMPATIBLE)
 
 
 def test_secrets_print_as_stars() -> None:
