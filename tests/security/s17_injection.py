@@ -73,3 +73,26 @@ async def test_log_lines_are_whole(
     messages = [record.getMessage() for record in caplog.records]
     assert messages
     assert all(message.isascii() and message.isprintable() and len(message) < 400 for message in messages)
+
+
+@pytest.mark.parametrize("text", NASTY)
+async def test_texts_in_registrations(house: House, text: str) -> None:
+    """Names, paths, methods and summaries of routes: refused by name, or kept as plain text (descriptions)."""
+    key = await house.key("register", "read", "admin")
+    route = {"name": "a", "method": "POST", "gateway_path": "/a", "upstream_path": "/a", "summary": "s"}
+    plain_body = {"name": "svc", "base_url": "http://127.0.0.1:1", "routes": [route]}
+    asks = [{**plain_body, member: text} for member in ("name", "base_url", "prefix", "openapi_url", "openapi")]
+    asks += [{**plain_body, "routes": [{**route, member: text}]} for member in (*route, "description", "task")]
+    asks += [{**plain_body, "policy": {member: text}} for member in ("scope", "credential", "record", text)]
+    for body in asks:
+        reply = await house.ask("POST", "/gateway/register", body, key=key)
+        assert reply.status < 500
+        assert plain(reply.raw_headers)
+        if reply.status >= 400:
+            assert reply.told["detail"].isprintable()
+        else:
+            assert all(warning.isprintable() for warning in reply.told["warnings"])
+    for service in house.gateway.registry.snapshot.services:
+        for one in service.routes:
+            assert re.fullmatch(r"[!-~]+", one.name + one.method + one.path + one.upstream_path)
+            assert one.summary.isprintable()
