@@ -132,7 +132,7 @@ class _Diff:
         found: dict[tuple[str, str], Object] = {}
         for parameter in operation.get("parameters", ()):
             seen = self._seen(parameter, side)
-            place, name = seen.get("in", ""), seen.get("name", "")
+            place, name = str(seen.get("in", "")), str(seen.get("name", ""))
             found[place, names.get(name, name) if place == "path" else name] = seen
         return found
 
