@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings, is_loopback
+from taskgate.edge.gate import Gate
+from taskgate.edge.http.live import Live
+from taskgate.edge.http.task_door import TaskDoor
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.events import KeyRevoked
+from taskgate.events import KeyRevoked, RoutesChanged
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan
 from taskgate.outbound.documents import WebDocuments
+from taskgate.proxy.plane import Plane
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
 from taskgate.routes.ports import UpstreamHealth
@@ -104,8 +108,15 @@ class Gateway:
     worker_rooms: WorkerRooms
     reach: Reach
     registry: Registry
+    gate: Gate
+    plane: Plane
+    waits: Live
     life: Lifespan
-    upstreams: UpstreamHealth | None = None
+
+    @property
+    def upstreams(self) -> UpstreamHealth:
+        """How the upstreams of services do."""
+        return self.plane
 
     async def start(self) -> None:
         """Open the stores and begin; when this returns the doors may open."""
@@ -133,6 +144,9 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         probe=probe,
     )
     desk = _desk(ground, moves, intake=intake, waiters=waiters)
+    gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
+    waits = Live(ground.bus)
+    plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits))
     stores = ground.stores
     return Gateway(
         settings=settings,
@@ -152,7 +166,10 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         worker_rooms=_worker_rooms(ground, moves),
         reach=ground.reach,
         registry=ground.registry,
-        life=_life(ground, moves),
+        gate=gate,
+        plane=plane,
+        waits=waits,
+        life=_life(ground, moves, plane=plane),
     )
 
 
@@ -300,13 +317,21 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
     )
 
 
-def _life(ground: Ground, moves: Moves) -> Lifespan:
+def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor) -> Plane:
+    plane = Plane(ground.settings.proxy, door=gate, pinner=ground.reach, run_door=tasks)
+    ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
+    ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))
+    return plane
+
+
+def _life(ground: Ground, moves: Moves, *, plane: Plane) -> Lifespan:
     """What is started, in order: stores, snapshots, then work."""
     return Lifespan(
         *ground.stores.parts,
         ground.keys,
         ground.declarations,
         ground.reach,
+        plane,
         ground.registry,
         moves.leasing,
         moves.narrator,

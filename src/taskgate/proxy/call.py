@@ -8,8 +8,11 @@ to the caller: nothing is tried again from here), RUNNING (the call has become a
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from taskgate.errors import Malformed, TaskgateError
@@ -27,15 +30,16 @@ from taskgate.proxy.upstream import Upstream
 from taskgate.status import row_of
 from taskgate.trace import request_id_of, traceparent_of
 
+_log = logging.getLogger(__name__)
 COLLECTING, CONNECTING, READY, SENT, ANSWERING, RUNNING, RELAYING, ENDED = range(8)
 HOLD_BODY, HOLD_UPSTREAM = 1, 2
 monotonic = time.monotonic
 
 
 class Means:
-    """What every call of a plane needs."""
+    """What every call of a plane needs. `open_calls` have been let in and have not ended."""
 
-    __slots__ = ("door", "passing", "recording", "run_door", "settings", "tasks")
+    __slots__ = ("door", "open_calls", "passing", "recording", "run_door", "settings", "tasks")
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Means:
         self.run_door = run_door
         self.recording = recording
         self.tasks = tasks
+        self.open_calls: set[Any] = set()
         self.passing = Passing(settings.pseudonym)
 
 
@@ -65,7 +70,16 @@ class Call:
         "stops_at", "texts", "ticket", "traceparent", "upstream",
     )  # fmt: skip
 
-    def __init__(self, means: Means, front: Front, *, head: Head, lane: Lane, texts: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        means: Means,
+        front: Front,
+        *,
+        head: Head,
+        lane: Lane,
+        texts: tuple[str, ...] = (),
+        principal: Principal | None = None,
+    ) -> None:
         self.means = means
         self.front = front
         self.head = head
@@ -73,7 +87,7 @@ class Call:
         self.texts = texts
         self.state = COLLECTING
         self.deadline = NEVER
-        self.principal: Principal | None = None
+        self.principal = principal
         self.upstream: Upstream | None = None
         self.relay: Relay | None = None
         self.kept: list[bytes] = []
@@ -127,10 +141,16 @@ class Call:
             )
         )
 
-    def _spawn(self, work: Any, *, then: Callable[[asyncio.Task[Any]], None]) -> None:
-        """Do something that waits; `then` is told its end unless the call ends before."""
-        self._task = self.means.tasks.spawn(work, name="proxied call")
-        self._task.add_done_callback(then)
+    def _spawn(self, work: Coroutine[Any, Any, Any], *, then: Callable[[Any], None]) -> None:
+        """Do something that waits; `then` is told what it gave, or its error, unless the call ends before."""
+
+        def told(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled() and self._task is task:
+                self._task = None
+                then(task.result())
+
+        self._task = self.means.tasks.spawn(_attended(work), name="proxied call")
+        self._task.add_done_callback(told)
 
     def _refuse(self, error: TaskgateError) -> None:
         """The answer is an error of ours; where one has begun already, the caller sees it cut."""
@@ -141,7 +161,9 @@ class Call:
         if isinstance(error, Malformed):
             keep_alive = False
         self.status = row_of(error).http
-        lines = b"gateway-attempts: %d\r\n%b" % (self.attempts, self.grant_lines) if self.attempts else self.grant_lines
+        lines = date_line(int(time.time())) + self.grant_lines
+        if self.attempts:
+            lines += b"gateway-attempts: %d\r\n" % self.attempts
         answer = write_problem(
             error,
             instance=self.head.path,
@@ -168,6 +190,7 @@ class Call:
             return
         self.state = ENDED
         self.deadline = NEVER
+        self.means.open_calls.discard(self)
         self.kept = []
         counters = self.lane.counters
         counters.bytes_in += self.body_bytes
@@ -198,3 +221,20 @@ class Call:
             breaker.succeeded(ticket, monotonic())
         else:
             breaker.failed(ticket, monotonic())
+
+
+async def _attended(work: Coroutine[Any, Any, Any]) -> Any:
+    """What it gives, or the error that ends it: a call that is refused is no death of a part."""
+    try:
+        return await work
+    except TaskgateError as error:
+        return error
+    except Exception:
+        _log.exception("a proxied call failed")
+        return TaskgateError("something went wrong in the gateway; the trace id finds it in the logs")
+
+
+@lru_cache(maxsize=2)
+def date_line(second: int) -> bytes:
+    """The Date of an answer of our own."""
+    return f"date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")

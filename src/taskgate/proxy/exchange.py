@@ -6,9 +6,6 @@ its rate limits. Who is remembered is admitted without a pause; only an unknown 
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 from taskgate.errors import (
     Forbidden,
     Limited,
@@ -23,7 +20,6 @@ from taskgate.identity.principal import Principal
 from taskgate.proxy.answering import Answering
 from taskgate.proxy.call import (
     ANSWERING,
-    COLLECTING,
     CONNECTING,
     ENDED,
     HOLD_BODY,
@@ -47,9 +43,10 @@ class Exchange(Answering):
         self.started_at = monotonic()
         self.lane.counters.requests += 1
         self.lane.counters.active += 1
-        head = self.head
+        head, principal = self.head, self.principal
         try:
-            principal = self.means.door.recall(head.pairs, query=head.query, address=head.caller)
+            if principal is None:
+                principal = self.means.door.recall(head.pairs, query=head.query, address=head.caller)
             if principal is not None:
                 self._admit(principal)
         except TaskgateError as error:
@@ -131,16 +128,12 @@ class Exchange(Answering):
 
     # ---------------------------------------------------------------- admission
 
-    def _known(self, task: asyncio.Task[Any]) -> None:
-        """Who calls has been found out, unless the caller has left meanwhile."""
-        if task.cancelled() or self.state != COLLECTING:
-            return
-        error = task.exception()
-        self._task = None
+    def _known(self, found: Principal | TaskgateError) -> None:
+        """Who calls has been found out."""
         try:
-            if error is not None:
-                raise error
-            self._admit(task.result())
+            if isinstance(found, TaskgateError):
+                raise found
+            self._admit(found)
         except TaskgateError as refused:
             self._refuse(refused)
 
@@ -169,6 +162,7 @@ class Exchange(Answering):
         """Let in: forward it."""
         lane, policy = self.lane, self.lane.policy
         assert self.principal is not None
+        self.means.open_calls.add(self)
         if policy.record != "none":
             self._begin_record(self.principal)
             if self._record is not None:

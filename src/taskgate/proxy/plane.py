@@ -13,9 +13,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from taskgate.errors import TaskgateError
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.call import Means, monotonic
 from taskgate.proxy.counters import RouteCounters
+from taskgate.proxy.credentials import read_credentials
 from taskgate.proxy.exchange import Exchange
 from taskgate.proxy.lane import Lane, Leg, Target
 from taskgate.proxy.pool import Pool
@@ -36,7 +38,7 @@ ORDER = ("open", "half_open", "closed")
 class Plane:
     """The forwarding half of the data plane. A part: between `start` and `stop` its pools are kept tidy.
 
-    `credentials` are ready header lines by the name that a policy's `set:NAME` calls them.
+    Raises InvalidInput where the settings are wrong.
     """
 
     def __init__(
@@ -48,12 +50,11 @@ class Plane:
         run_door: RunDoor | None = None,
         recording: Recording | None = None,
         tls: ssl.SSLContext | None = None,
-        credentials: Mapping[str, bytes] | None = None,
         share: float = 1.0,
     ) -> None:
         self.tasks = TaskSet()
         self._settings = settings
-        self._credentials = dict(credentials or {})
+        self.credentials = read_credentials(settings.credentials)
         self.means = Means(settings, door=door, run_door=run_door, recording=recording, tasks=self.tasks)
         tls = tls or ssl.create_default_context()
         self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share)
@@ -70,18 +71,23 @@ class Plane:
         await self.tasks.close()
 
     def __call__(self, front: Front, head: Head) -> Item | None:
-        """The item that forwards this request; None for the application."""
-        path = head.path
+        """The item that forwards this request; None for the application, which also answers for routes that the
+        caller may not know of."""
+        path, means = head.path, self.means
         found = self._table.find(head.method, path)
         if found is None:
-            lane = self._without_method(path)
-            if lane is None:
-                return None
-            return Exchange(self.means, front, head=head, lane=lane, texts=())
-        lane, texts = found
-        if texts and is_reserved(path):
+            lane, texts = self._without_method(path), ()
+        else:
+            lane, texts = found
+        if lane is None or (texts and is_reserved(path)):
             return None
-        return Exchange(self.means, front, head=head, lane=lane, texts=texts)
+        try:
+            principal = means.door.recall(head.pairs, query=head.query, address=head.caller)
+        except TaskgateError:
+            principal = None  # the exchange asks again, and answers in its turn
+        if principal is not None and not lane.serves(principal):
+            return None
+        return Exchange(means, front, head=head, lane=lane, texts=texts, principal=principal)
 
     def apply(self, snapshot: Snapshot) -> None:
         """Route by this set of services from the next request on."""
@@ -94,6 +100,11 @@ class Plane:
                     entries.append((route.method, route.path, lane))
         self._table, self._lanes = RouteTable(entries), [lane for _, _, lane in entries]
         self.upstreams.end_swap()
+
+    def revoke(self, key_id: str) -> None:
+        """A key is good no more: every call and stream that it opened ends at once (INV-A5)."""
+        for call in [call for call in self.means.open_calls if call.principal and call.principal.id == key_id]:
+            call.revoked()
 
     def health(self, service_name: str) -> Health:
         """How a service's own upstreams do: the worst state among its breakers."""
@@ -171,7 +182,7 @@ class Plane:
         if policy.credential == "caller":
             return None
         kind, _, name = policy.credential.partition(":")
-        return self._credentials.get(name, b"") if kind == "set" else b""
+        return self.credentials.get(name, b"") if kind == "set" else b""
 
     def _without_method(self, path: str) -> Lane | None:
         """The lane that tells a caller who may know of the path which methods it has."""

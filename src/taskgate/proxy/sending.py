@@ -9,9 +9,9 @@ needs all of the body that came so far.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-from taskgate.errors import TaskgateError, Unavailable, UpstreamSlow
+from taskgate.errors import TaskgateError, Unauthenticated, Unavailable, UpstreamSlow
 from taskgate.proxy.call import (
     CONNECTING,
     ENDED,
@@ -55,6 +55,16 @@ class Sending(Call):
         """No connection can be had."""
         self._told_breaker(well=False)
         self._failed("connect", error)
+
+    def revoked(self) -> None:
+        """The caller's key is good no more."""
+        if self.state == CONNECTING and (pool := self.lane.legs[self.leg_number].pool) is not None:
+            pool.withdraw(self)
+        relay = self.relay
+        if relay is not None:
+            relay.cut()
+        else:
+            self._refuse(Unauthenticated("the credential has been revoked"))
 
     # ---------------------------------------------------------------- choosing
 
@@ -251,14 +261,10 @@ class Sending(Call):
             then=self._run_ended,
         )
 
-    def _run_ended(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() or self.state != RUNNING:
+    def _run_ended(self, answer: RunAnswer | TaskgateError) -> None:
+        if isinstance(answer, TaskgateError):
+            self._refuse(answer)
             return
-        error = task.exception()
-        if error is not None:
-            self._refuse(error if isinstance(error, TaskgateError) else TaskgateError())
-            return
-        answer: RunAnswer = task.result()
         keep_alive = self.head.keep_alive and not self.front.is_stopping
         self.status = answer.status
         self.out_bytes = len(answer.body)

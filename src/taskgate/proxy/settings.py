@@ -5,7 +5,9 @@ Deadlines of callers, limits of one connection, the pool of every upstream, whom
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from taskgate.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +23,8 @@ class ProxySettings:
     max_body_bytes: largest body of a route that sets no other limit. Default 10485760 (10 MiB). Above it 413.
     body_ceiling_bytes: the most that a route may set. Default 1073741824 (1 GiB).
     replay_bytes: how much of a body is kept for a retry or a fallback. Default 65536.
-    pending_per_address: most connections of one address that may wait for their first request; above it the oldest goes.
-        Default 1024.
+    pending_per_address: most connections of one address that may wait for their first request. Default 1024. Above it
+        the oldest goes.
     pool_size: most connections to one upstream. Default 256.
     pool_waiting: most requests that wait for one of them. Default 1024. Above it 503.
     pool_wait_s: seconds that a request waits for a connection. Default 5. Then 503.
@@ -33,6 +35,7 @@ class ProxySettings:
     record_body_bytes: how much of each body is kept in a record of a call. Default 16384.
     record_backlog_bytes: most that may wait to be written; records above it are dropped and counted. Default 33554432.
     record_keep_s: seconds that records are kept. Default 604800 (7 days); 0 keeps for ever.
+    credentials: what a policy's `set:NAME` gives an upstream, one `name = Header: value` on each line. Default none.
     pseudonym: what this gateway is called in Via. Default taskgate. Gateways behind one another need different ones.
     """
 
@@ -56,4 +59,5 @@ class ProxySettings:
     record_body_bytes: int = 16 << 10
     record_backlog_bytes: int = 32 << 20
     record_keep_s: float = 604_800.0
+    credentials: Secret = field(default=Secret(""))
     pseudonym: str = "taskgate"
