@@ -6,6 +6,7 @@ port, so that a second look-up or a followed redirect would end there.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from taskgate.errors import Forbidden, Unavailable
+from taskgate.errors import Forbidden, TaskgateError, Unavailable
+from taskgate.lifespan import TaskSet
 from taskgate.outbound.documents import WebDocuments
+from taskgate.proxy.pool import Origin, Pool
+from taskgate.proxy.settings import ProxySettings
+from taskgate.proxy.upstream import Upstream
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import KEPT_S, Reach
 from taskgate.testing.clock import ManualClock
@@ -148,3 +153,38 @@ async def test_no_other_header_leads_anywhere(header: str) -> None:
         scene.answer = lambda _: web.Response(body=b"{}", headers={header: value})
         assert await scene.fetch() == b"{}"
         assert await scene.fetch() == b"{}"
+
+
+class Caller:
+    """Somebody who wants a connection of the data plane."""
+
+    def __init__(self) -> None:
+        self.found: asyncio.Future[Upstream] = asyncio.get_running_loop().create_future()
+
+    def connected(self, upstream: Upstream) -> None:
+        self.found.set_result(upstream)
+
+    def unreached(self, error: TaskgateError) -> None:
+        self.found.set_exception(error)
+
+
+async def test_the_data_plane_connects_to_what_was_judged_and_judges_at_every_connect() -> None:
+    """INV-P2: connections that stand are used on; a fresh one goes to no other address than a judged one."""
+    tasks = TaskSet()
+    async with staged() as scene:
+        origin = Origin(scheme="http", host=NAME, port=scene.port, site_id="acme")
+        settings = ProxySettings()
+        pool = Pool(origin, pinner=scene.reach, settings=settings, tls=None, tasks=tasks, now=scene.clock.monotonic)
+        first, second, late = Caller(), Caller(), Caller()
+        assert pool.take(first, fresh=False, connect_s=5.0) is None
+        assert pool.take(second, fresh=False, connect_s=5.0) is None
+        for upstream in (await first.found, await second.found):
+            assert upstream.transport.get_extra_info("peername") == ("127.0.0.2", scene.port)
+        scene.clock.advance(KEPT_S)
+        assert pool.take(late, fresh=False, connect_s=5.0) is None
+        with pytest.raises(TaskgateError) as caught:
+            await late.found
+        assert caught.value.code == "ADDRESS_FORBIDDEN"
+        for upstream in (first.found.result(), second.found.result()):
+            pool.drop(upstream)
+        await tasks.close()
