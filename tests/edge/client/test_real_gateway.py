@@ -181,3 +181,21 @@ def test_a_journal_survives_restarts_of_the_gateway(
     assert len(entries) > 40
     assert heard == entries
     assert shell.do(run.output()) == "x"
+
+
+def test_a_service_is_announced_listed_and_taken_back(shell: Shell, client: Any) -> None:
+    route = {"name": "now", "method": "GET", "gateway_path": "/v1/clock/now", "upstream_path": "/now"}
+    told = {"name": "clock", "base_url": "http://127.0.0.1:9", "routes": [route], "lease_s": 0}
+    found = shell.do(client.services.register(told))
+    assert (found.service, found.routes, found.renew_after_s) == ("clock", ["GET /v1/clock/now"], 0.0)
+    assert found.warnings
+    (listed,) = [service for service in shell.do(client.services.all()) if service.name == "clock"]
+    assert (listed.status, listed.base_url, listed.routes) == ("up", "http://127.0.0.1:9", ["GET /v1/clock/now"])
+    assert [(one.gateway_path, one.upstream_path) for one in shell.do(client.routes.all())] == [
+        ("/v1/clock/now", "/now")
+    ]
+    with pytest.raises(errors.InvalidInput, match="base_url"):
+        shell.do(client.services.register({**told, "base_url": "nowhere"}))
+    shell.do(client.services.withdraw("clock"))
+    with pytest.raises(errors.NotFound):
+        shell.do(client.services.withdraw("clock"))

@@ -50,6 +50,9 @@ def test_quick_tries_then_growing_pauses_with_jitter() -> None:
     machine = announcer()
     pauses = [machine.told("register", body=b"one", reply=AWAY).pause_s for _ in range(9)]
     assert pauses == [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_S, LONGEST_S, LONGEST_S]
+    calm = announcer(0.25)
+    pauses = [calm.told("register", body=b"one", reply=AWAY).pause_s for _ in range(5)]
+    assert pauses == [1.0, 1.0, 0.5, 1.0, 2.0]
     assert announcer(0.0).told("register", body=b"one", reply=AWAY).pause_s == 1.0
 
 

@@ -52,7 +52,12 @@ class Stage:
 
         headers = {"X-API-Key": self.api_key}
         body = None if content is None else {"json": content}
-        answer = urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=30.0, **(body or {}))
+        try:
+            answer = urllib3.request(
+                method, self.url + path, headers=headers, retries=False, timeout=30.0, **(body or {})
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise StepFailed(f"no answer: {error}") from error
         try:
             told = json.loads(answer.data)
         except ValueError:

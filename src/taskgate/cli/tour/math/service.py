@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 import taskgate.service
 from taskgate import AsyncClient
 from taskgate.client import Patience
-from taskgate.errors import CallerError, NotNow
+from taskgate.errors import CallerError, NotFound, NotNow
 
 BASE_URL = "http://127.0.0.1:8082"
 LARGEST_EXPONENT = 1000
@@ -150,6 +150,9 @@ async def _queue(request: Request, task: str, value: BaseModel, *, key: str | No
     except NotNow as error:
         after = {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
         raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, str(error), headers=after) from error
+    except NotFound as error:
+        detail = f"no worker has announced {task} yet: {error}"
+        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
     except CallerError as error:
         raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
     return Queued(task_id=run.id, status=run.status)
