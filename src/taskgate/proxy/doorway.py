@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from taskgate.proxy.line import Line
 from taskgate.proxy.pending import Pending
 from taskgate.proxy.ports import Claims, Front, Head, Item
 from taskgate.proxy.settings import ProxySettings
@@ -90,6 +91,5 @@ class Fronts:
     def cut(self) -> None:
         """Cut every connection that is still open: the time for an orderly end is over."""
         for connection in tuple(self.doorway.turn.timed):
-            abort = getattr(connection, "abort", None)
-            if abort is not None:
-                abort()
+            if isinstance(connection, Line):
+                connection.cut()

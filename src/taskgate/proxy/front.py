@@ -186,7 +186,8 @@ class CallerConnection(Order):
             self._switched(data[stop.args[0] :])
         except httptools.HttpParserCallbackError as error:
             _log.error("a request could not be taken in", exc_info=error.__context__ or error)
-            self.abort()
+            self._mode = DEAF
+            self.cut()
         except httptools.HttpParserError:
             self._fault(Malformed("this is not HTTP/1.1 as it is written down", code="MALFORMED_REQUEST"))
         if self._mode != HTTP:
@@ -260,10 +261,8 @@ class CallerConnection(Order):
 
     def _expire(self, now: float) -> None:
         self.deadline = NEVER
-        if self._is_lingering or self._mode == DEAF:
-            self._cut()
-        elif self._is_half_closed:
-            self.abort()
+        if self._is_lingering or self._mode == DEAF or self._is_half_closed:
+            self.cut()
         elif self._left:
             if self._holds:
                 self.deadline = now + self._doorway.settings.body_idle_s  # it is we who do not read

@@ -90,7 +90,7 @@ class Line(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """Drop the connection at once: the other side must not take what it got for a whole answer."""
         if self._transport is not None:
             self._transport.abort()
@@ -116,7 +116,7 @@ class Line(asyncio.Protocol):
         if self._stall_at <= now and self._transport is not None:
             waiting = self._transport.get_write_buffer_size()
             if waiting >= self._stalled_bytes:
-                self._cut()
+                self.cut()
             else:
                 self._stalled_bytes = waiting
                 self._stall_at = now + self._stall_s

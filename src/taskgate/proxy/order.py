@@ -90,7 +90,7 @@ class Order(Line):
             self._queue.popleft()
             self._is_started = False
         self._mode = DEAF
-        self._cut()
+        self.cut()
 
     def take_over(self, receiver: Tunnel) -> None:
         """From now on raw bytes go to `receiver`, first those that were read behind the request."""
@@ -153,7 +153,8 @@ class Order(Line):
             item.start()
         except Exception:
             _log.exception("a request could not be started")
-            self.abort()
+            self._mode = DEAF
+            self.cut()
             return
         if self._is_choked and self._is_started and self._queue and self._queue[0] is item:
             item.pace(is_open=False)

@@ -267,6 +267,8 @@ def test_a_half_closed_caller_is_answered_for_a_while() -> None:
     assert slow.front.eof_received()
     slow.turn.later(2.5)
     assert slow.transport.is_cut
+    slow.front.connection_lost(None)
+    assert slow.items[0].is_lost
     assert not Stage().front.eof_received()
     cut = Stage().say(POST[:-1])
     cut.front.eof_received()
