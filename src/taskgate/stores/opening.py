@@ -17,8 +17,10 @@ from taskgate.identity.ports import KeyRing
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
 from taskgate.routes.ports import ServiceBook
+from taskgate.routes.records import CallRecords
 from taskgate.runs.ports import Catalogue, Leadership, ReadyQueue, RunBook, RunLedger, Signals
 from taskgate.stores.memory.book import MemoryRunBook
+from taskgate.stores.memory.calls import MemoryCallRecords
 from taskgate.stores.memory.catalogue import MemoryCatalogue
 from taskgate.stores.memory.journal import MemoryJournal
 from taskgate.stores.memory.keys import MemoryKeyRing
@@ -44,6 +46,7 @@ class Stores:
     leadership: Leadership
     signals: Signals
     services: ServiceBook
+    calls: CallRecords
     parts: tuple[Part, ...] = ()
 
 
@@ -70,15 +73,18 @@ def _in_memory(clock: Clock) -> Stores:
         leadership=MemoryLeadership(clock),
         signals=MemorySignals(),
         services=MemoryServiceBook(),
+        calls=MemoryCallRecords(),
     )
 
 
 def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stores:
+    from taskgate.stores.sqlite.calls import SqliteCallRecords
     from taskgate.stores.sqlite.journal import SqliteJournal
     from taskgate.stores.sqlite.store import SqliteStore
 
     store = SqliteStore(folder, clock=clock, probe=probe)
     journal = SqliteJournal(folder)
+    calls = SqliteCallRecords(folder)
     return Stores(
         ledger=store.ledger,
         book=store.book,
@@ -90,5 +96,6 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
         leadership=store.leadership,
         signals=MemorySignals(),
         services=store.services,
-        parts=(store, journal),
+        calls=calls,
+        parts=(store, journal, calls),
     )

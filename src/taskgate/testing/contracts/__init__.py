@@ -7,6 +7,7 @@ for _name in (
     "appending",
     "applying",
     "book",
+    "calls",
     "catalogue",
     "claiming",
     "journal",

@@ -1,0 +1,1 @@
+SELECT content FROM calls WHERE {calls_wanted} ORDER BY id DESC LIMIT :limit

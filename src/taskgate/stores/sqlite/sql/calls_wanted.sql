@@ -1,0 +1,6 @@
+(:cursor = '' OR id < :cursor)
+    AND (:user_id = '' OR user_id = :user_id)
+    AND (:service = '' OR service = :service)
+    AND (:route = '' OR route = :route)
+    AND (:status IS NULL OR status = :status)
+    AND (:status_class IS NULL OR status / 100 = :status_class)
