@@ -1,4 +1,4 @@
-"""The door under the server that carries it in production: uvicorn with httptools on uvloop, in a thread."""
+"""The door under the server that carries it in production: our front under uvicorn on uvloop, in a thread."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import uvloop
 
 from taskgate.config import Settings
 from taskgate.edge.settings import GrpcSettings, HttpSettings
+from taskgate.proxy.settings import ProxySettings
 from taskgate.runs.task import TaskDefinition
 from taskgate.secret import Url
 from taskgate.server import Server
@@ -24,10 +25,17 @@ T = TypeVar("T")
 class Served:
     """A whole gateway in memory that listens on a port of this machine."""
 
-    def __init__(self, folder: Path, *definitions: TaskDefinition) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *definitions: TaskDefinition,
+        http: HttpSettings | None = None,
+        proxy: ProxySettings | None = None,
+    ) -> None:
         self._settings = Settings(
             data_dir=str(folder),
-            http=HttpSettings(port=0),
+            http=http or HttpSettings(port=0),
+            proxy=proxy or ProxySettings(),
             grpc=GrpcSettings(enabled=False),
             database=DatabaseSettings(url=Url("memory:")),
         )
@@ -49,7 +57,7 @@ class Served:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self._server.url
 
     def key(self, *scopes: str, site: str = "acme") -> str:
         """A fresh key's text."""
