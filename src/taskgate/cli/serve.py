@@ -14,8 +14,8 @@ from taskgate.cli.settings import settings_from, settings_options
 
 @click.command
 @settings_options
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes of this gateway.")
-def serve(*, file: str | None, workers: int, **flags: Any) -> int:
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that share the port. Default 1.")
+def serve(*, file: str | None, workers: int | None, **flags: Any) -> int:
     """The gateway alone, until Ctrl-C or SIGTERM.
 
     \b
@@ -24,9 +24,7 @@ def serve(*, file: str | None, workers: int, **flags: Any) -> int:
 
     The first start writes an admin key and a worker key, readable by you alone, into the data directory.
     """
-    if workers > 1:
-        raise click.UsageError("this version serves with one process: --workers 1")
-    settings = settings_from(file, **flags)
+    settings = settings_from(file, http_workers=workers, **flags)
     from taskgate.server import run
 
     return run(settings)

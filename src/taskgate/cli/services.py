@@ -103,13 +103,12 @@ def remove(client: Client, screen: Screen, *, names: tuple[str, ...]) -> int:
 
 
 def _tell(screen: Screen, found: RegistrationState, *, is_kept: bool) -> None:
-    for warning in found.warnings:
+    for warning in () if is_kept else found.warnings:  # who keeps it hears them from the renewals' log
         screen.note(f"warning: {warning}")
     stays = f"for {found.lease_s:g} s without renewal" if found.lease_s else "until it is removed"
-    last = f"{found.service} is registered with {len(found.routes)} routes; " + (
-        "renewed until Ctrl-C" if is_kept else f"it stays {stays}"
-    )
-    screen.sentences([*found.routes, last], found)
+    count = f"{len(found.routes)} route{'s' * (len(found.routes) != 1)}"
+    fate = "renewed until Ctrl-C" if is_kept else f"it stays {stays}"
+    screen.sentences([*found.routes, f"{found.service} is registered with {count}; {fate}"], found)
 
 
 def _keep(door: Door, body: dict[str, Any], *, screen: Screen) -> None:

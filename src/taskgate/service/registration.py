@@ -21,6 +21,7 @@ _log = logging.getLogger("taskgate.service")
 DOOR_S = 3.0
 KNOCK_S = 0.05
 END_S = 4.0
+NOT_OURS = "lease_s 0"  # a warning for those who register once and never renew
 
 
 class Registration:
@@ -103,7 +104,8 @@ class Registration:
             where = f"{self.settings.name} ({self.settings.base_url})"
             _log.log(outcome.level, "%s at %s: %s", where, self.settings.gateway_url, outcome.text)
         for warning in reply.warnings:
-            _log.warning("%s: %s", self.settings.name, warning)
+            if NOT_OURS not in warning:
+                _log.warning("%s: %s", self.settings.name, warning)
         return outcome.pause_s
 
     def _await_own_door(self) -> None:
