@@ -8,7 +8,7 @@ After 101 the connection belongs to a relay and knows nothing of HTTP any more.
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from taskgate.proxy.reader import DONE, SWITCHED, WAITING, AnswerReader, BadAnswer
 
@@ -90,9 +90,8 @@ class Upstream(asyncio.Protocol):
     # ---------------------------------------------------------------- what the event loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self.home.joined(self)
 
     def data_received(self, data: bytes) -> None:
