@@ -9,25 +9,27 @@ connected), leases, moves (everything that changes a run), callers (what the doo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
-from taskgate.config import Settings, is_loopback
+from taskgate.config import Settings
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.task_door import TaskDoor
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.events import KeyRevoked, RoutesChanged
-from taskgate.fleet.fleet import Fleet, evict
+from taskgate.fleet.fleet import Fleet
+from taskgate.ground import Ground, Probe, ground_of, no_probe
 from taskgate.identity.keys import Keys
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan
-from taskgate.outbound.documents import WebDocuments
+from taskgate.proxy.calling import PoolCaller
+from taskgate.proxy.credentials import secrets_of
+from taskgate.proxy.holders import ServiceHolders
 from taskgate.proxy.plane import Plane
-from taskgate.reach.judging import rules_from
+from taskgate.proxy.recorder import Recorder
 from taskgate.reach.pinning import Reach
 from taskgate.routes.ports import UpstreamHealth
 from taskgate.routes.registry import Registry
@@ -47,30 +49,7 @@ from taskgate.runs.reporting import Reports
 from taskgate.runs.settling import Settler
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
-from taskgate.stores.opening import Stores, open_stores
-
-Probe = Callable[[str], None]
-
-
-def no_probe(_: str) -> None:
-    """The failpoints of a gateway in production: none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What everything stands on."""
-
-    settings: Settings
-    clock: Clock
-    bus: Bus
-    probe: Probe
-    stores: Stores
-    keys: Keys
-    fleet: Fleet
-    definitions: Definitions
-    declarations: Declarations
-    reach: Reach
-    registry: Registry
+from taskgate.stores.opening import Stores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +89,7 @@ class Gateway:
     registry: Registry
     gate: Gate
     plane: Plane
+    recorder: Recorder
     waits: Live
     life: Lifespan
 
@@ -130,7 +110,7 @@ class Gateway:
 
 def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_probe) -> Gateway:
     """A gateway as the settings describe it, not started yet."""
-    ground = _ground(settings, clock or SystemClock(), probe=probe)
+    ground = ground_of(settings, clock or SystemClock(), probe=probe)
     moves = _moves(ground)
     waiters = Waiters(ground.bus)
     intake = Intake(
@@ -146,7 +126,10 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
     desk = _desk(ground, moves, intake=intake, waiters=waiters)
     gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
     waits = Live(ground.bus)
-    plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits))
+    recorder = Recorder(
+        ground.stores.calls, settings.proxy, clock=ground.clock, secrets=secrets_of(settings.proxy.credentials)
+    )
+    plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
     stores = ground.stores
     return Gateway(
         settings=settings,
@@ -168,52 +151,10 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         registry=ground.registry,
         gate=gate,
         plane=plane,
+        recorder=recorder,
         waits=waits,
-        life=_life(ground, moves, plane=plane),
+        life=_life(ground, moves, plane=plane, recorder=recorder),
     )
-
-
-def _ground(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
-    bus = Bus()
-    stores = open_stores(settings.database_url, clock=clock, probe=probe)
-    definitions = Definitions(stores.catalogue)
-    fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
-    bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
-    reach = reach_of(settings, clock)
-    return Ground(
-        settings=settings,
-        clock=clock,
-        bus=bus,
-        probe=probe,
-        stores=stores,
-        keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals, is_sole=True),
-        fleet=fleet,
-        definitions=definitions,
-        declarations=Declarations(stores.catalogue, definitions),
-        reach=reach,
-        registry=Registry(
-            stores.services,
-            bus=bus,
-            clock=clock,
-            reach=reach,
-            source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
-            settings=settings.routes,
-            max_body_bytes=settings.proxy.body_ceiling_bytes,
-        ),
-    )
-
-
-def reach_of(settings: Settings, clock: Clock) -> Reach:
-    """Who judges addresses, as the settings say. The gateway's own ports are nobody's upstream."""
-    hosts = [settings.http.host, *([settings.grpc.host] if settings.grpc.enabled else [])]
-    rules = rules_from(
-        settings.reach.networks,
-        ports=settings.reach.ports,
-        http_hosts=settings.reach.http_hosts,
-        own_ports=(settings.http.port, settings.grpc.port),
-        is_local=all(map(is_loopback, hosts)),
-    )
-    return Reach(rules, clock=clock)
 
 
 def _moves(ground: Ground) -> Moves:
@@ -317,24 +258,42 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
     )
 
 
-def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor) -> Plane:
-    plane = Plane(ground.settings.proxy, door=gate, pinner=ground.reach, run_door=tasks)
+def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor, recorder: Recorder) -> Plane:
+    plane = Plane(ground.settings.proxy, door=gate, pinner=ground.reach, run_door=tasks, recording=recorder)
     ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
     ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))
     return plane
 
 
-def _life(ground: Ground, moves: Moves, *, plane: Plane) -> Lifespan:
+def _holders(ground: Ground, moves: Moves, plane: Plane) -> ServiceHolders:
+    proxy, runs = ground.settings.proxy, ground.settings.runs
+    holders = ServiceHolders(
+        moves,
+        definitions=ground.definitions,
+        fleet=ground.fleet,
+        clock=ground.clock,
+        caller=PoolCaller(plane.upstreams, proxy, credentials=plane.credentials),
+        settings=proxy,
+        heartbeat_s=runs.heartbeat_s,
+        max_bytes=runs.max_output_bytes,
+    )
+    ground.bus.subscribe(RoutesChanged, lambda event: holders.follow(event.snapshot))
+    return holders
+
+
+def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder) -> Lifespan:
     """What is started, in order: stores, snapshots, then work."""
     return Lifespan(
         *ground.stores.parts,
         ground.keys,
         ground.declarations,
         ground.reach,
+        recorder,
         plane,
         ground.registry,
         moves.leasing,
         moves.narrator,
         moves.dispatcher,
         moves.janitor,
+        _holders(ground, moves, plane),
     )

@@ -20,19 +20,22 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskgate.assembly import Gateway, build, no_probe
+from taskgate.assembly import Gateway, build
 from taskgate.config import Settings
 from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
+from taskgate.ground import no_probe
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, listen, listener_config
+from taskgate.proxy.trust import SocketTrust
 from taskgate.telemetry.logs import setup_logs
 
 if TYPE_CHECKING:
     import uvicorn
 
     from taskgate.edge.grpc.server import GrpcDoor
+    from taskgate.fronts.company import Company
 
 _log = logging.getLogger(__name__)
 WATCH_S = 0.25
@@ -62,7 +65,8 @@ class Server:
     async def run(self) -> None:
         """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken, and
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
-        listener = listen(self._settings.http.host, self._settings.http.port)
+        settings = self._settings.http
+        listener = listen(settings.host, settings.port, is_shared=settings.workers > 1)
         self.http_port = listener.getsockname()[1]
         self.gateway.reach.shut(self.http_port)
         try:
@@ -84,12 +88,14 @@ class Server:
         door = Listener(self._listening(http), Fronts(self.gateway.plane, proxy), handshake_s=proxy.handshake_s)
         serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
         failure = None
+        company = None
         if await _first(door.is_up.wait(), serving):
+            company = await self._open_company(door)
             self._write_address()
             gc.freeze()  # what stands now stands for good: later collections pass it by
             self.ready.set()
-            failure = await self._until_stopped(serving)
-        await self._close_doors(http, door, serving, grpc=grpc)
+            failure = await self._until_stopped(serving, company)
+        await self._close_doors(http, door, serving, grpc=grpc, company=company)
         if failure is not None:
             raise failure
 
@@ -102,6 +108,23 @@ class Server:
             max_frame_bytes=self._settings.link.max_frame_bytes,
         )
 
+    async def _open_company(self, door: Listener) -> Company | None:
+        """The further processes of this gateway, where settings want some."""
+        count = self._settings.http.workers
+        if count == 1:
+            return None
+        from taskgate.fronts.company import Company
+
+        inner = Fronts(self.gateway.plane, self._settings.proxy, trust=SocketTrust())
+        company = Company(
+            self.gateway,
+            port=self.http_port,
+            count=count,
+            connection=lambda: inner(door.config, door.server_state, {}),
+        )
+        await company.start()
+        return company
+
     async def _open_grpc(self) -> GrpcDoor:
         from taskgate.edge.grpc.server import GrpcDoor
 
@@ -110,12 +133,13 @@ class Server:
         self.gateway.reach.shut(self.grpc_port)
         return door
 
-    async def _until_stopped(self, serving: asyncio.Task[None]) -> TaskgateError | None:
+    async def _until_stopped(self, serving: asyncio.Task[None], company: Company | None) -> TaskgateError | None:
         """Why the gateway cannot go on, None when it was asked to end. A part that died is never served without."""
         stopping = asyncio.create_task(self._stop.wait())
         try:
             while not (stopping.done() or serving.done()):
-                if (failure := self.gateway.life.ailment()) is not None:
+                failure = self.gateway.life.ailment() or (company.ailment if company is not None else None)
+                if failure is not None:
                     _log.critical("the gateway ends: %s", failure)
                     return failure
                 await asyncio.wait({stopping, serving}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
@@ -124,7 +148,13 @@ class Server:
         return None
 
     async def _close_doors(
-        self, http: HttpDoor, door: Listener, serving: asyncio.Task[None], *, grpc: GrpcDoor | None
+        self,
+        http: HttpDoor,
+        door: Listener,
+        serving: asyncio.Task[None],
+        *,
+        grpc: GrpcDoor | None,
+        company: Company | None,
     ) -> None:
         self.gateway.intake.closed = True
         for holder in self.gateway.fleet:
@@ -137,6 +167,8 @@ class Server:
             await grpc.stop()
         http.close()
         self.gateway.waits.close()
+        if company is not None:
+            await company.stop()
         door.should_exit = True
         await serving
 

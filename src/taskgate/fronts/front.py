@@ -16,17 +16,17 @@ from typing import Any
 
 import msgspec
 
-from taskgate.assembly import reach_of
 from taskgate.bus import Bus
 from taskgate.clock import SystemClock
 from taskgate.config import Settings, unpacked
 from taskgate.edge.gate import Gate
 from taskgate.errors import TaskgateError
 from taskgate.fronts import feeding
-from taskgate.fronts.asking import AskedKeyRing, AskedRunDoor, Questions
+from taskgate.fronts.asking import AskedKeyRing, AskedRecords, AskedRunDoor, Questions
 from taskgate.fronts.handing_on import SOCKET, HandingOn
 from taskgate.fronts.link import Link
 from taskgate.fronts.messages import Begin, Told
+from taskgate.ground import reach_of
 from taskgate.identity.keys import Keys
 from taskgate.lifespan import Lifespan
 from taskgate.proxy.doorway import Fronts
@@ -34,6 +34,7 @@ from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.proxy.plane import Plane
 from taskgate.proxy.ports import Front as CallerFront
 from taskgate.proxy.ports import Head, Item
+from taskgate.proxy.recorder import Recorder
 from taskgate.stores.memory.signals import MemorySignals
 from taskgate.telemetry.logs import setup_logs
 from taskgate.worker.confinement import die_with_parent
@@ -51,8 +52,15 @@ class FrontProcess:
         keys = Keys(AskedKeyRing(questions), clock=clock, bus=bus, signals=signals)
         gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
         reach = reach_of(settings, clock)
+        recorder = Recorder(AskedRecords(questions), settings.proxy, clock=clock)
         self.plane = Plane(
-            settings.proxy, door=gate, pinner=reach, run_door=AskedRunDoor(questions), share=1 / begin.count
+            settings.proxy,
+            door=gate,
+            pinner=reach,
+            run_door=AskedRunDoor(questions),
+            recording=recorder,
+            credentials=credentials_of(settings),
+            share=1 / begin.count,
         )
         self._handing_on = HandingOn(settings.data_path / SOCKET, self.plane.means)
         link = Link(
@@ -62,7 +70,7 @@ class FrontProcess:
             on_routes=self.plane.apply,
             tell=self._told,
         )
-        self._life = Lifespan(link, keys, reach, self.plane)
+        self._life = Lifespan(link, keys, reach, recorder, self.plane)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:

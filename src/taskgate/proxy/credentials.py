@@ -27,3 +27,9 @@ def read_credentials(text: str) -> dict[str, bytes]:
             raise InvalidInput(detail, code="SETTINGS_INVALID", extra={"path": "proxy.credentials"})
         found[matched[1]] = f"{matched[2]}: {matched[3]}\r\n".encode("ascii")
     return found
+
+
+def secrets_of(text: str) -> tuple[str, ...]:
+    """What of them must never be shown: each whole value, and its last word (the token behind `Bearer`)."""
+    values = [line.decode("ascii").partition(": ")[2].strip() for line in read_credentials(text).values()]
+    return tuple(dict.fromkeys(part for value in values for part in (value, value.rpartition(" ")[2])))

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError, TaskgateError, UpstreamBroken
@@ -29,6 +28,7 @@ from taskgate.proxy.verdicts import headers_of, result_of_error, result_of_reply
 from taskgate.routes.service import Service
 from taskgate.runs.chain import service_queue
 from taskgate.runs.definitions import Definitions
+from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.leases import Held, Leases
 from taskgate.runs.leasing import Leasing
 from taskgate.runs.offers import timeout_of
@@ -42,16 +42,20 @@ AGAIN_S = 0.5
 CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRooms:
-    """What a holder needs of the rooms of runs."""
+class RunRooms(Protocol):
+    """What a holder needs of everything that moves runs."""
 
-    clock: Clock
-    definitions: Definitions
-    leases: Leases
-    leasing: Leasing
-    reports: Reports
-    wake: Callable[[Holder], None]
+    @property
+    def leases(self) -> Leases: ...
+
+    @property
+    def leasing(self) -> Leasing: ...
+
+    @property
+    def reports(self) -> Reports: ...
+
+    @property
+    def dispatcher(self) -> Dispatcher: ...
 
 
 class _Call:
@@ -74,10 +78,21 @@ class ServiceHolder:
     """Runs for one service. It is the seat of its own `holder`."""
 
     def __init__(
-        self, service: Service, rooms: RunRooms, *, caller: Caller, limit: int, max_bytes: int, tasks: TaskSet
+        self,
+        service: Service,
+        rooms: RunRooms,
+        *,
+        definitions: Definitions,
+        clock: Clock,
+        caller: Caller,
+        limit: int,
+        max_bytes: int,
+        tasks: TaskSet,
     ) -> None:
         self.service = service
         self._rooms = rooms
+        self._definitions = definitions
+        self._clock = clock
         self._caller = caller
         self._max_bytes = max_bytes
         self._tasks = tasks
@@ -95,7 +110,7 @@ class ServiceHolder:
             tasks={queue.task: frozenset({""})},
             labels={},
             slots=limit,
-            now=rooms.clock.monotonic(),
+            now=clock.monotonic(),
             target="http",
         )
         self.holder.credit = limit
@@ -144,7 +159,7 @@ class ServiceHolder:
     def fence(self, stop: list[Receipt]) -> None:
         """Cut the calls whose lease is lost, or has passed without a renewal."""
         lost = {(receipt.run_id, receipt.attempt) for receipt in stop}
-        now = self._rooms.clock.monotonic()
+        now = self._clock.monotonic()
         for key, call in tuple(self._calls.items()):
             if key in lost or call.held.expires_at <= now:
                 call.end("lost")
@@ -167,8 +182,8 @@ class ServiceHolder:
 
     async def _result(self, run: Run) -> TaskResult:
         """The run's answer by its service, as a result."""
-        known = self._rooms.definitions.remembered(run.definition)
-        now = self._rooms.clock.now
+        known = self._definitions.remembered(run.definition)
+        now = self._clock.now
         if known is None:
             return result_of_error(run, TaskgateError("the definition is lost", code="DEFINITION_LOST"), now=now())
         target = known.chain[run.chain_position]
@@ -179,7 +194,7 @@ class ServiceHolder:
                 target=target_of(self.service, target),
                 headers=headers_of(run),
                 body=run.input,
-                timeout_s=timeout_of(run, self._rooms.definitions) or LONGEST_S,
+                timeout_s=timeout_of(run, self._definitions) or LONGEST_S,
                 max_bytes=self._max_bytes,
             )
             return result_of_reply(run, reply, now=now())
@@ -222,4 +237,4 @@ class ServiceHolder:
     def _free(self) -> None:
         """One more offer may come."""
         self.holder.credit += 1
-        self._rooms.wake(self.holder)
+        self._rooms.dispatcher.wake(self.holder)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
 from taskgate.lifespan import TaskSet
@@ -18,6 +19,7 @@ from taskgate.proxy.caller import Caller
 from taskgate.proxy.holder import RunRooms, ServiceHolder
 from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.service import Service, Snapshot
+from taskgate.runs.definitions import Definitions
 
 _log = logging.getLogger(__name__)
 
@@ -28,15 +30,19 @@ class ServiceHolders:
     def __init__(
         self,
         rooms: RunRooms,
-        fleet: Fleet,
         *,
+        definitions: Definitions,
+        fleet: Fleet,
+        clock: Clock,
         caller: Caller,
         settings: ProxySettings,
         heartbeat_s: float,
         max_bytes: int,
     ) -> None:
         self._rooms = rooms
+        self._definitions = definitions
         self._fleet = fleet
+        self._clock = clock
         self._caller = caller
         self._settings = settings
         self._heartbeat_s = heartbeat_s
@@ -101,6 +107,8 @@ class ServiceHolders:
             one = self._by_name[service.name] = ServiceHolder(
                 service,
                 self._rooms,
+                definitions=self._definitions,
+                clock=self._clock,
                 caller=self._caller,
                 limit=self._settings.forward_limit,
                 max_bytes=self._max_bytes,
@@ -111,7 +119,7 @@ class ServiceHolders:
         one.service = service
         one.holder.draining = is_away
         if not is_away:
-            self._rooms.wake(one.holder)
+            self._rooms.dispatcher.wake(one.holder)
 
     async def _dismiss(self, name: str) -> None:
         one = self._by_name.pop(name)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from taskgate.errors import NotNow, TaskgateError, UpstreamError, UpstreamSlow
+from taskgate.errors import NotNow, TaskgateError, TooLarge, UpstreamError, UpstreamSlow
 from taskgate.proxy.caller import Reply
 from taskgate.proxy.pieces import plain
 from taskgate.proxy.ports import Pair
@@ -68,6 +68,8 @@ def result_of_reply(run: Run, reply: Reply, *, now: float) -> TaskResult:
 
 def result_of_error(run: Run, error: TaskgateError, *, now: float) -> TaskResult:
     """What the attempt came to, where there was no answer."""
+    if isinstance(error, TooLarge):
+        return _failed(run, "OUTPUT_TOO_LARGE", error.detail, retryable=False)
     is_passing = isinstance(error, NotNow | UpstreamError)
     retry_at = now + error.retry_after_s if isinstance(error, NotNow) else None
     error_class = "timeout" if isinstance(error, UpstreamSlow) else "task"

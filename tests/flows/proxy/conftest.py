@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from taskgate.proxy.holder import RunRooms
 from taskgate.proxy.holders import ServiceHolders
 from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.service import Service, Snapshot
@@ -22,17 +21,11 @@ class Town(House):
     def __init__(self, upstream: Upstream, session: aiohttp.ClientSession) -> None:
         super().__init__()
         self.upstream = upstream
-        moves = self.gateway.moves
         self.holders = ServiceHolders(
-            RunRooms(
-                clock=self.clock,
-                definitions=self.gateway.definitions,
-                leases=moves.leases,
-                leasing=moves.leasing,
-                reports=moves.reports,
-                wake=moves.dispatcher.wake,
-            ),
-            self.gateway.fleet,
+            self.gateway.moves,
+            definitions=self.gateway.definitions,
+            fleet=self.gateway.fleet,
+            clock=self.clock,
             caller=PlainCaller(session),
             settings=ProxySettings(forward_limit=2, forward_drain_s=0.2),
             heartbeat_s=3600.0,

@@ -129,7 +129,7 @@ def test_of_a_large_failure_the_beginning_is_kept() -> None:
         (UpstreamSlow("x"), True, "timeout", None),
         (Unavailable("x", code="BREAKER_OPEN", retry_after_s=9.0), True, "task", 9.0),
         (Forbidden("x", code="ADDRESS_FORBIDDEN"), False, "task", None),
-        (TooLarge("x"), False, "task", None),
+        (TooLarge("x", code="OUTPUT_TOO_LARGE"), False, "task", None),
     ],
 )
 def test_errors_of_the_call(error: TaskgateError, retryable: bool, error_class: str, after_s: float | None) -> None:

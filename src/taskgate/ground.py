@@ -1,0 +1,90 @@
+"""What every part of a gateway stands on: settings, stores, keys, who is connected, which services there are.
+
+The first step of the object graph; `assembly` builds the others upon it. Building does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskgate.bus import Bus
+from taskgate.clock import Clock
+from taskgate.config import Settings, is_loopback
+from taskgate.events import KeyRevoked
+from taskgate.fleet.fleet import Fleet, evict
+from taskgate.identity.keys import Keys
+from taskgate.outbound.documents import WebDocuments
+from taskgate.reach.judging import rules_from
+from taskgate.reach.pinning import Reach
+from taskgate.routes.registry import Registry
+from taskgate.runs.declaring import Declarations
+from taskgate.runs.definitions import Definitions
+from taskgate.stores.opening import Stores, open_stores
+
+Probe = Callable[[str], None]
+
+
+def no_probe(_: str) -> None:
+    """The failpoints of a gateway in production: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on."""
+
+    settings: Settings
+    clock: Clock
+    bus: Bus
+    probe: Probe
+    stores: Stores
+    keys: Keys
+    fleet: Fleet
+    definitions: Definitions
+    declarations: Declarations
+    reach: Reach
+    registry: Registry
+
+
+def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
+    """The ground as the settings describe it."""
+    bus = Bus()
+    stores = open_stores(settings.database_url, clock=clock, probe=probe)
+    definitions = Definitions(stores.catalogue)
+    fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
+    bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
+    reach = reach_of(settings, clock)
+    return Ground(
+        settings=settings,
+        clock=clock,
+        bus=bus,
+        probe=probe,
+        stores=stores,
+        keys=Keys(stores.keyring, clock=clock, bus=bus, signals=stores.signals, is_sole=True),
+        fleet=fleet,
+        definitions=definitions,
+        declarations=Declarations(stores.catalogue, definitions),
+        reach=reach,
+        registry=Registry(
+            stores.services,
+            bus=bus,
+            clock=clock,
+            reach=reach,
+            source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
+            settings=settings.routes,
+            max_body_bytes=settings.proxy.body_ceiling_bytes,
+        ),
+    )
+
+
+def reach_of(settings: Settings, clock: Clock) -> Reach:
+    """Who judges addresses, as the settings say. The gateway's own ports are nobody's upstream."""
+    hosts = [settings.http.host, *([settings.grpc.host] if settings.grpc.enabled else [])]
+    rules = rules_from(
+        settings.reach.networks,
+        ports=settings.reach.ports,
+        http_hosts=settings.reach.http_hosts,
+        own_ports=(settings.http.port, settings.grpc.port),
+        is_local=all(map(is_loopback, hosts)),
+    )
+    return Reach(rules, clock=clock)
