@@ -75,10 +75,7 @@ class Plane:
         caller may not know of."""
         path, means = head.path, self.means
         found = self._table.find(head.method, path)
-        if found is None:
-            lane, texts = self._without_method(path), ()
-        else:
-            lane, texts = found
+        lane, texts = (self._without_method(path), ()) if found is None else found
         if lane is None or (texts and is_reserved(path)):
             return None
         try:

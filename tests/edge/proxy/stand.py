@@ -155,7 +155,7 @@ class ScriptedUpstream:
             writer.close()
         finally:
             self.ended.put_nowait(number)
-            await end(writer, at_once=writer.transport is not None and not writer.is_closing())
+            await end(writer, at_once=not writer.is_closing())
 
     async def close(self) -> None:
         """End every script that still runs."""
