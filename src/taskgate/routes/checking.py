@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
 from typing import get_args
 
 from taskgate.errors import Forbidden, InvalidInput, TooLarge
@@ -58,6 +59,16 @@ def check_count(count: int, settings: RouteSettings) -> None:
     """InvalidInput (TOO_MANY_ROUTES) above the quota of one service."""
     if count > settings.max_routes:
         raise refused("/routes", f"a service has at most {settings.max_routes} routes", code="TOO_MANY_ROUTES")
+
+
+def check_credentials(asked: Registration, known: Container[str]) -> None:
+    """InvalidInput (UNKNOWN_CREDENTIAL) for a `set:NAME` that the settings do not have: the upstream would get none."""
+    places = {"/policy": asked.policy}
+    places |= {f"/routes/{index}/policy": route.policy for index, route in enumerate(asked.routes or ())}
+    for where, policy in places.items():
+        kind, _, name = (policy.credential or "").partition(":")
+        if kind == "set" and name not in known:
+            raise refused(f"{where}/credential", "the settings name no such credential", code="UNKNOWN_CREDENTIAL")
 
 
 def check_rights(principal: Principal, asked: Registration) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +20,7 @@ from taskgate.clock import Clock
 from taskgate.errors import Conflict, Forbidden, InvalidInput, NotFound, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
-from taskgate.routes.checking import base_url_of, check_count, check_registration, check_rights
+from taskgate.routes.checking import base_url_of, check_count, check_credentials, check_registration, check_rights
 from taskgate.routes.documents import Documents
 from taskgate.routes.holdings import Clash
 from taskgate.routes.leases import forgotten
@@ -41,7 +41,10 @@ MAX_FETCHES = 8
 
 
 class Registry:
-    """Every registered service. `standing` is what is known of them at this moment."""
+    """Every registered service. `standing` is what is known of them at this moment.
+
+    `credentials` are the names that a policy's `set:NAME` may have, None for any; `max_body_bytes` is the most that it may allow.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,14 @@ class Registry:
         source: DocumentSource,
         settings: RouteSettings,
         max_body_bytes: int = 1 << 30,
+        credentials: Container[str] | None = None,
     ) -> None:
         self._book = book
         self._clock = clock
         self._reach = reach
         self._settings = settings
         self._max_body_bytes = max_body_bytes
+        self._credentials = credentials
         self._documents = Documents(source, max_bytes=settings.max_document_bytes)
         self._turn = asyncio.Lock()
         self._unwritten: set[str] = set()
@@ -92,6 +97,8 @@ class Registry:
         """
         check_rights(principal, asked)
         check_registration(asked, self._settings, max_body_bytes=self._max_body_bytes)
+        if self._credentials is not None:
+            check_credentials(asked, self._credentials)
         check_count(len(asked.routes or ()), self._settings)
         self._check_name(principal, asked.name)
         asked, document, trouble = await self._with_document(principal, asked)

@@ -181,6 +181,14 @@ def test_a_new_key_is_shown_once_and_alone(run: Run) -> None:
     assert set(gateway.asked[0].json) == {"name", "scopes", "kind", "site_id", "expires_at"}
 
 
+def test_a_key_for_services_below_some_paths(run: Run) -> None:
+    key = {"id": "abc", "name": "n", "scopes": ["register"], "site_id": "default", "key": "tg_abc_text"}
+    with serving(replies(Reply(status=201, content=key))) as gateway:
+        prefixes = ("--prefix", "/v1/ai", "--prefix", "/x")
+        run("keys", "create", "n", "--scope", "register", *prefixes, url=gateway.url)
+    assert gateway.asked[0].json["prefixes"] == ["/v1/ai", "/x"]
+
+
 def test_keys_are_listed_without_their_text(run: Run) -> None:
     key = {"id": "abc", "name": "n", "scopes": ["submit"], "last4": "wxyz", "created_at": "2026-01-02T03:04:05Z"}
     with serving(replies(Reply(content={"keys": [key]}))) as gateway:

@@ -9,7 +9,7 @@ import pytest
 
 from taskgate.errors import Forbidden, InvalidInput, TooLarge
 from taskgate.identity.principal import Principal
-from taskgate.routes.checking import base_url_of, check_count, check_registration, check_rights
+from taskgate.routes.checking import base_url_of, check_count, check_credentials, check_registration, check_rights
 from taskgate.routes.policy import Alternative, BreakerRule, Fallback, Policy, RateLimit, RetryRule, Timeouts
 from taskgate.routes.registration import Registration, WantedRoute
 from taskgate.routes.settings import RouteSettings
@@ -187,6 +187,15 @@ def test_a_full_policy_is_fine() -> None:
         record="all",
     )
     check(msgspec.structs.replace(FINE, policy=policy))
+
+
+def test_a_named_credential_is_one_that_the_operator_named() -> None:
+    known = {"OPENAI_KEY": b""}
+    for credential in ("none", "caller", "set:OPENAI_KEY"):
+        check_credentials(with_route(policy=Policy(credential=credential)), known)
+    with pytest.raises(InvalidInput) as refused:
+        check_credentials(with_route(policy=Policy(credential="set:NOBODY")), known)
+    assert (refused.value.code, refused.value.extra["path"]) == ("UNKNOWN_CREDENTIAL", "/routes/1/policy/credential")
 
 
 @pytest.mark.parametrize(

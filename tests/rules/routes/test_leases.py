@@ -52,6 +52,13 @@ def test_who_was_away_for_long_stays_away_and_does_not_count() -> None:
     assert look(found, 101.0, before) == Verdict(away=frozenset({"old"}), kept=frozenset({"a", "b", "c"}))
 
 
+def test_long_gone_services_do_not_make_the_others_look_few() -> None:
+    """Seven are away since yesterday: three of the three that were present are everybody."""
+    found = leases(**{f"old{n}": 10.0 for n in range(7)}, a=100.0, b=100.0, c=100.0)
+    before = Verdict(away=frozenset(f"old{n}" for n in range(7)), kept=frozenset())
+    assert look(found, 101.0, before).kept == {"a", "b", "c"}
+
+
 def test_the_kept_stay_kept_until_enough_have_renewed() -> None:
     found = leases(**{f"s{n}": 100.0 for n in range(10)})
     verdict = look(found, 101.0)
