@@ -113,22 +113,11 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
     ground = ground_of(settings, clock or SystemClock(), probe=probe)
     moves = _moves(ground)
     waiters = Waiters(ground.bus)
-    intake = Intake(
-        ground.stores.ledger,
-        ground.definitions,
-        matcher=moves.matcher,
-        dispatcher=moves.dispatcher,
-        bus=ground.bus,
-        clock=ground.clock,
-        settings=settings.runs,
-        probe=probe,
-    )
+    intake = _intake(ground, moves)
     desk = _desk(ground, moves, intake=intake, waiters=waiters)
     gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
     waits = Live(ground.bus)
-    recorder = Recorder(
-        ground.stores.calls, settings.proxy, clock=ground.clock, secrets=secrets_of(settings.proxy.credentials)
-    )
+    recorder = _recorder(ground)
     plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
     stores = ground.stores
     return Gateway(
@@ -225,6 +214,24 @@ def _janitor(
         settings=ground.settings.runs,
         journal=ground.stores.journal,
     )
+
+
+def _intake(ground: Ground, moves: Moves) -> Intake:
+    return Intake(
+        ground.stores.ledger,
+        ground.definitions,
+        matcher=moves.matcher,
+        dispatcher=moves.dispatcher,
+        bus=ground.bus,
+        clock=ground.clock,
+        settings=ground.settings.runs,
+        probe=ground.probe,
+    )
+
+
+def _recorder(ground: Ground) -> Recorder:
+    proxy = ground.settings.proxy
+    return Recorder(ground.stores.calls, proxy, clock=ground.clock, secrets=secrets_of(proxy.credentials))
 
 
 def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters) -> Desk:
