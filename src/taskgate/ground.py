@@ -15,6 +15,7 @@ from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.outbound.documents import WebDocuments
+from taskgate.proxy.credentials import read_credentials
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
 from taskgate.routes.registry import Registry
@@ -73,6 +74,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
             source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
             settings=settings.routes,
             max_body_bytes=settings.proxy.body_ceiling_bytes,
+            credentials=read_credentials(settings.proxy.credentials),
         ),
     )
 

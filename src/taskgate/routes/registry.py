@@ -43,7 +43,8 @@ MAX_FETCHES = 8
 class Registry:
     """Every registered service. `standing` is what is known of them at this moment.
 
-    `credentials` are the names that a policy's `set:NAME` may have, None for any; `max_body_bytes` is the most that it may allow.
+    `credentials` are the names that a policy's `set:NAME` may have, None for any; `max_body_bytes` is the most that a
+    policy may allow.
     """
 
     def __init__(
@@ -232,7 +233,8 @@ class Registry:
                 if self.standing.services.get(service.name) is service:
                     self.standing.trouble(service.name, str(error))
             else:
-                self.standing.trouble(service.name, None)
+                if self.standing.services.get(service.name) is service:
+                    self.standing.trouble(service.name, None)
 
     # ---------------------------------------------------------------- changes, one at a time
 

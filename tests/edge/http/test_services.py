@@ -172,6 +172,12 @@ async def test_refusals_name_the_place(
         assert reply.told["path"] == path
 
 
+async def test_only_credentials_that_the_operator_named(house: House) -> None:
+    told = {**KIT, "policy": {"credential": "set:NOBODY"}}
+    reply = await house.ask("POST", "/gateway/register", told, key=await house.key("admin"))
+    assert (reply.status, reply.code, reply.told["path"]) == (422, "UNKNOWN_CREDENTIAL", "/policy/credential")
+
+
 async def test_prefixes_of_a_key_over_http(house: House) -> None:
     admin = await house.key("admin")
     made = await house.ask(
