@@ -118,7 +118,7 @@ class Server:
         inner = Fronts(self.gateway.plane, self._settings.proxy, trust=SocketTrust())
         company = Company(
             self.gateway,
-            port=self.http_port,
+            ports=(self.http_port, self.grpc_port),
             count=count,
             connection=lambda: inner(door.config, door.server_state, {}),
         )
@@ -215,6 +215,7 @@ def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
     """Serve in this process until a signal; returns the exit code."""
     import uvloop
 
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # what is started from here never goes on as a fork
     setup_logs(settings.log)
     # The store's threads wait for the interpreter at most this long beside a busy event loop.
     sys.setswitchinterval(SWITCH_S)

@@ -24,7 +24,7 @@ def serve(*, file: str | None, workers: int | None, **flags: Any) -> int:
 
     The first start writes an admin key and a worker key, readable by you alone, into the data directory.
     """
-    settings = settings_from(file, http_workers=workers, **flags)
+    settings = settings_from(file, workers=workers, **flags)
     from taskgate.server import run
 
     return run(settings)

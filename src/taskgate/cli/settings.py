@@ -14,7 +14,13 @@ from taskgate.config import Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FLAGS = {"host": "http.host", "port": "http.port", "grpc_port": "grpc.port", "data_dir": "data_dir"}
+FLAGS = {
+    "host": "http.host",
+    "port": "http.port",
+    "grpc_port": "grpc.port",
+    "data_dir": "data_dir",
+    "workers": "http.workers",
+}
 PORT = click.IntRange(0, 65535)
 
 

@@ -20,6 +20,8 @@ class HttpSettings:
 
     host: address to listen on. Default 127.0.0.1. Containers need 0.0.0.0; then `auth.enabled` must be on.
     port: TCP port. Default 30090. 0 takes any free one and writes it to `gateway.json`.
+    workers: processes that share the port: this gateway and its fronts, which proxy beside it. Default 1. More than
+        the machine has cores gains nothing.
     max_body_bytes: largest body of one request, a batch being one. Default 10485760 (10 MiB). Above it 413 TOO_LARGE.
     tls_cert_path: certificate chain in PEM; then this port speaks TLS (1.2 and later) alone. Default none.
     tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
@@ -28,6 +30,7 @@ class HttpSettings:
 
     host: str = "127.0.0.1"
     port: Port = 30090
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
     max_body_bytes: Bytes = 10 << 20
     tls_cert_path: str = ""
     tls_key_path: str = ""

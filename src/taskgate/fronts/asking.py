@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskgate import errors
@@ -17,7 +17,8 @@ from taskgate.fronts import messages as m
 from taskgate.fronts.channel import Channel
 from taskgate.identity.ports import KeyRecord
 from taskgate.identity.principal import Principal
-from taskgate.proxy.ports import RunAnswer
+from taskgate.routes.ports import RunAnswer
+from taskgate.routes.records import CallFilter, CallRecord
 
 ASK_S = 10.0
 GRACE_S = 5.0
@@ -98,6 +99,25 @@ class AskedRunDoor:
             timeout_s=wait_s + GRACE_S,
         )
         return RunAnswer(status=done.status, headers=done.headers, body=done.body)
+
+
+class AskedRecords:
+    """CallRecords whose store is the gateway's. A front never reads one."""
+
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
+
+    async def append(self, records: Sequence[CallRecord]) -> None:
+        if self._questions.channel is None:
+            raise _away()
+        self._questions.channel.send(m.Records(list(records)))
+        await self._questions.channel.drain()
+
+    async def find(self, wanted: CallFilter) -> list[CallRecord]:
+        raise StoreError(f"a front keeps no records: {wanted.route}")
+
+    async def purge(self, started_before: float, limit: int) -> int:
+        return 0
 
 
 def refusal_of(number: int, error: TaskgateError) -> m.Refused:

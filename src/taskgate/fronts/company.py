@@ -13,46 +13,50 @@ import msgspec
 
 from taskgate.assembly import Gateway
 from taskgate.config import packed
-from taskgate.fronts.feeding import Feeder, RecordSink
+from taskgate.errors import TaskgateError
+from taskgate.fronts.feeding import Feeder
 from taskgate.fronts.handing_on import SOCKET
 from taskgate.fronts.keeping import FrontKeeper
 from taskgate.fronts.messages import Begin
 from taskgate.lifespan import Lifespan
 from taskgate.proxy.listening import BACKLOG, DRAIN_S
-from taskgate.proxy.ports import RunDoor
+from taskgate.proxy.recorder import Recorder
 
 GRACE_S = 2.0
 
 
 class Company:
-    """A part of a gateway that serves with `count` processes, itself included."""
+    """A part of a gateway that serves with `count` processes, itself included; the first of `ports` is shared."""
 
     def __init__(
         self,
         gateway: Gateway,
         *,
-        port: int,
+        ports: tuple[int, ...],
         count: int,
         connection: Callable[[], asyncio.Protocol],
-        run_door: RunDoor,
-        records: RecordSink,
     ) -> None:
-        folder = gateway.settings.data_path
-        begin = Begin(port=port, count=count, settings=packed(gateway.settings))
+        folder, means = gateway.settings.data_path, gateway.plane.means
+        begin = Begin(port=ports[0], count=count, own_ports=ports, settings=packed(gateway.settings))
         self.feeder = Feeder(
             folder,
             snapshot=lambda: gateway.registry.snapshot,
             ring=gateway.stores.keyring,
             bus=gateway.bus,
             signals=gateway.stores.signals,
-            run_door=run_door,
-            records=records,
+            run_door=means.run_door,
+            records=means.recording if isinstance(means.recording, Recorder) else None,
         )
         self._path = folder / SOCKET
         self._connection = connection
         self._server: asyncio.Server | None = None
         keeper = FrontKeeper(count - 1, msgspec.json.encode(begin), end_s=DRAIN_S + GRACE_S)
         self._life = Lifespan(self.feeder, keeper)
+
+    @property
+    def ailment(self) -> TaskgateError | None:
+        """Why one of its parts cannot go on."""
+        return self._life.ailment()
 
     async def start(self) -> None:
         """Open the sockets, for this user alone, and start the fronts."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from taskgate.bus import Bus
-from taskgate.errors import RemoteLinkError, TaskgateError
+from taskgate.errors import RemoteLinkError, TaskgateError, Unavailable
 from taskgate.events import RoutesChanged
 from taskgate.fronts import messages as m
 from taskgate.fronts.asking import refusal_of
@@ -23,8 +23,7 @@ from taskgate.fronts.channel import Channel
 from taskgate.identity.keys import TOPIC
 from taskgate.identity.ports import KeyRing
 from taskgate.lifespan import TaskSet
-from taskgate.proxy.ports import RunDoor
-from taskgate.routes.ports import Health
+from taskgate.routes.ports import Health, RunDoor
 from taskgate.routes.records import CallRecord
 from taskgate.routes.service import Snapshot
 from taskgate.runs.ports import Signals, Subscription
@@ -50,8 +49,8 @@ class Feeder:
         ring: KeyRing,
         bus: Bus,
         signals: Signals,
-        run_door: RunDoor,
-        records: RecordSink,
+        run_door: RunDoor | None,
+        records: RecordSink | None,
     ) -> None:
         self.path = folder / SOCKET
         self.told: dict[int, m.Told] = {}
@@ -116,7 +115,8 @@ class Feeder:
                 if isinstance(message, m.Told):
                     self.told[id(channel)] = message
                 elif isinstance(message, m.Records):
-                    self._records.take(message.records)
+                    if self._records is not None:
+                        self._records.take(message.records)
                 elif len(asked) >= MAX_ASKED:
                     channel.send(refusal_of(message.number, TaskgateError("too many questions", code="BUSY")))
                 else:
@@ -140,6 +140,8 @@ class Feeder:
         channel.send(answer)
 
     async def _perform(self, question: m.Perform) -> m.Performed:
+        if self._run_door is None:
+            raise Unavailable("runs are not taken here", code="NO_RUNS")
         done = await self._run_door.perform(
             question.principal,
             question.task,

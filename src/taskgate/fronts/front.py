@@ -21,6 +21,7 @@ from taskgate.clock import SystemClock
 from taskgate.config import Settings, unpacked
 from taskgate.edge.gate import Gate
 from taskgate.errors import TaskgateError
+from taskgate.events import KeyRevoked
 from taskgate.fronts import feeding
 from taskgate.fronts.asking import AskedKeyRing, AskedRecords, AskedRunDoor, Questions
 from taskgate.fronts.handing_on import SOCKET, HandingOn
@@ -29,6 +30,7 @@ from taskgate.fronts.messages import Begin, Told
 from taskgate.ground import reach_of
 from taskgate.identity.keys import Keys
 from taskgate.lifespan import Lifespan
+from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.proxy.plane import Plane
@@ -52,16 +54,20 @@ class FrontProcess:
         keys = Keys(AskedKeyRing(questions), clock=clock, bus=bus, signals=signals)
         gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
         reach = reach_of(settings, clock)
-        recorder = Recorder(AskedRecords(questions), settings.proxy, clock=clock)
+        for port in begin.own_ports:
+            reach.shut(port)
+        recorder = Recorder(
+            AskedRecords(questions), settings.proxy, clock=clock, secrets=secrets_of(settings.proxy.credentials)
+        )
         self.plane = Plane(
             settings.proxy,
             door=gate,
             pinner=reach,
             run_door=AskedRunDoor(questions),
             recording=recorder,
-            credentials=credentials_of(settings),
             share=1 / begin.count,
         )
+        bus.subscribe(KeyRevoked, lambda event: self.plane.revoke(event.key_id))
         self._handing_on = HandingOn(settings.data_path / SOCKET, self.plane.means)
         link = Link(
             settings.data_path / feeding.SOCKET,

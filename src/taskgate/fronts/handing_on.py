@@ -29,11 +29,11 @@ SOCKET = "gateway.sock"
 LONGEST_BODY = 1 << 40  # the gateway knows its limits
 PATIENCE = Timeouts(connect_s=5.0, first_byte_s=900.0, idle_s=86_400.0)
 SOMEBODY = Principal(id="", name="whoever the gateway finds")
-HOP_BY_HOP = frozenset(
+OURS_TO_SAY = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-        b"content-length", b"expect", b"host", b"x-request-id", b"forwarded", b"x-forwarded-for", b"x-forwarded-proto",
-        b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix",
+        b"content-length", b"expect", b"host", b"x-request-id", b"traceparent", b"forwarded", b"x-forwarded-for",
+        b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix",
     }
 )  # fmt: skip
 
@@ -86,9 +86,9 @@ class HandedOn(Exchange):
                 *(
                     b"%b: %b\r\n" % pair
                     for pair in head.pairs
-                    if pair[0] not in HOP_BY_HOP and (pair[0] not in named or pair[0] == b"via")
+                    if pair[0] not in OURS_TO_SAY and (pair[0] not in named or pair[0] == b"via")
                 ),
-                b"x-request-id: ", self.request_id,
+                b"x-request-id: ", self.request_id, b"\r\ntraceparent: ", self.traceparent.encode("ascii"),
                 b"\r\nx-forwarded-for: ", plain(head.caller), b"\r\nx-forwarded-proto: ", head.scheme.encode("ascii"),
                 b"\r\n", framing, UPGRADE if head.upgrade else b"", b"\r\n",
             )

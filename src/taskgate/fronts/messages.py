@@ -19,10 +19,12 @@ from taskgate.routes.service import Snapshot
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """What a front is given on its standard input, as JSON: the port it shares, with how many, and every setting."""
+    """What a front is given on its standard input, as JSON: the port it shares, with how many, the ports that are
+    nobody's upstream, and every setting."""
 
     port: int
     count: int
+    own_ports: tuple[int, ...]
     settings: dict[str, Any]
 
 
