@@ -21,6 +21,7 @@ RESERVED_V1 = frozenset(
     ("tasks", "runs", "tickets", "tokens", "devices", "reviews", "webhooks", "queues", "models", "chat", "keys")
 )
 _OWN = (*((head,) for head in RESERVED_HEADS), *(("v1", name) for name in RESERVED_V1), ("api", "v1", "ws"))
+_SHARED_HEADS = frozenset(own[0] for own in _OWN if len(own) > 1)
 _LITERAL = re.compile(r"[A-Za-z0-9_.~:@!$&',=-]+")
 _VARIABLE = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]{0,63}(?::path)?\}")
 
@@ -87,8 +88,12 @@ def is_wide(template: str) -> bool:
 
     The gateway's paths still win over it; only an administrator may take what is left.
     """
+    if "{" not in template:
+        return template == "/"
     segments = template.split("/")[1:]
-    return segments == [""] or any(_touches(segments, own) for own in _OWN)
+    if segments[0][:1] != "{" and segments[0] not in _SHARED_HEADS:
+        return False
+    return any(_touches(segments, own) for own in _OWN)
 
 
 def _touches(segments: list[str], own: tuple[str, ...]) -> bool:
