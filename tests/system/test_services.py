@@ -110,16 +110,25 @@ def is_up(gateway: GatewayProcess) -> bool:
     return "two-lines" in (found := known(gateway)) and found["two-lines"].status == "up"
 
 
+def through(gateway: GatewayProcess) -> tuple[int, str]:
+    """A call of the service through the gateway: the status, and whose error it is."""
+    headers = {"X-API-Key": gateway.admin_key}
+    answer = urllib3.request("GET", f"{gateway.url}/v1/two/echo/hi", headers=headers, retries=False, timeout=10.0)
+    return answer.status, answer.headers.get("Gateway-Error-Source", "")
+
+
 def test_two_lines_are_enough_until_its_orderly_end(gateway: GatewayProcess, serve: Serve) -> None:
     service = serve()
     until(lambda: is_up(gateway))
     assert known(gateway)["two-lines"].routes == ["GET /v1/two/echo/{word}"]
+    assert through(gateway) == (200, "")
     time_before_lapse = time.monotonic() + 4.0
     while time.monotonic() < time_before_lapse:  # longer than a lease: it is renewed
         assert is_up(gateway)
         time.sleep(0.2)
     service.stop()
     until(lambda: "two-lines" not in known(gateway))
+    assert through(gateway) == (404, "gateway")
 
 
 def test_a_gateway_that_restarts_or_loses_everything_is_told_again(gateway: GatewayProcess, serve: Serve) -> None:
@@ -128,6 +137,7 @@ def test_a_gateway_that_restarts_or_loses_everything_is_told_again(gateway: Gate
     gateway.kill()
     assert service.answers()
     gateway.start()
+    assert through(gateway) == (200, "")  # it remembers, before anybody has renewed
     until(lambda: is_up(gateway))
     with Client(gateway.url, gateway.admin_key) as client:
         client.services.withdraw("two-lines")
@@ -139,8 +149,10 @@ def test_a_killed_service_lapses_and_comes_back(gateway: GatewayProcess, serve: 
     until(lambda: is_up(gateway))
     service.kill_all()
     until(lambda: known(gateway)["two-lines"].status == "away")
+    assert through(gateway) == (503, "gateway")
     serve()
     until(lambda: is_up(gateway))
+    assert through(gateway) == (200, "")
 
 
 def test_without_its_gateway_a_service_runs_and_registers_later(gateway: GatewayProcess, serve: Serve) -> None:

@@ -25,7 +25,7 @@ def start_math(household: Household, client: Client, *, url: str, port: int) -> 
     base_url = f"http://127.0.0.1:{port}"
     env = {
         "GATEWAY_URL": url,
-        "TASKGATE_API_KEY": _own_key(household.data_dir / "math.key", client, url=url),
+        "TASKGATE_API_KEY": own_key(household.data_dir / "math.key", client, url=url),
         "SERVICE_NAME": NAME,
         "SERVICE_BASE_URL": base_url,
         "GATEWAY_PREFIX": "",
@@ -39,7 +39,7 @@ def start_math(household: Household, client: Client, *, url: str, port: int) -> 
     raise Unavailable(f"the math service did not come: {household.last_words(NAME)}", code="SERVICE_DID_NOT_START")
 
 
-def _own_key(path: Path, client: Client, *, url: str) -> str:
+def own_key(path: Path, client: Client, *, url: str) -> str:
     """The key of the last start while it is good, else a new one."""
     if path.exists():
         text = path.read_text(encoding="ascii").strip()
