@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from taskgate.proxy.doorway import Fronts
+from taskgate.proxy.doorway import Fronts, unclaimed
+from taskgate.proxy.ports import Claims
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.turn import Turn
 
@@ -111,8 +111,8 @@ class Door:
         self.state = state
 
     @asynccontextmanager
-    async def caller(self, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Caller]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=tls)
+    async def caller(self) -> AsyncIterator[Caller]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             yield Caller(reader, writer)
         finally:
@@ -151,16 +151,14 @@ class Caller:
 
 
 @asynccontextmanager
-async def open_door(settings: ProxySettings | None = None, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Door]:
+async def open_door(settings: ProxySettings | None = None, *, claims: Claims = unclaimed) -> AsyncIterator[Door]:
     """A front that listens on a free port of this machine; the sweep comes often."""
     application = Application()
     config = uvicorn.Config(application, ws="websockets-sansio", lifespan="off", log_config=None)
     config.load()
     state = ServerState()
-    fronts = Fronts(settings=settings, turn=Turn(period_s=0.05))
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: fronts(config, state, {}), "127.0.0.1", 0, ssl=tls
-    )
+    fronts = Fronts(claims, settings, turn=Turn(period_s=0.05))
+    listener = await asyncio.get_running_loop().create_server(lambda: fronts(config, state, {}), "127.0.0.1", 0)
     try:
         yield Door(application, listener.sockets[0].getsockname()[1], state)
     finally:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from taskgate.proxy.ports import Front, Head
 from taskgate.proxy.settings import ProxySettings
 from tests.edge.front.door import Door, open_door
 from tests.edge.front.loops import on_both_loops
@@ -129,6 +130,20 @@ async def test_an_early_answer_reaches_a_caller_who_still_sends(door: Door) -> N
         caller.say(get("/early", "Content-Length: 3000000", method="POST") + b"z" * 900_000)
         assert await caller.answer() == (413, b"too much")
         assert await caller.rest() == b""
+
+
+@on_both_loops
+async def test_trace_is_forwarded_for_nobody() -> None:
+    """The application refuses it; forwarded, it would show a caller what was added on the way."""
+    asked: list[str] = []
+
+    def claims(front: Front, head: Head) -> None:
+        asked.append(head.method)
+
+    async with open_door(claims=claims) as door, door.caller() as caller:
+        caller.say(get("/echo", method="TRACE") + get("/echo"))
+        assert [await caller.answer() for _ in range(2)] == [(200, b"TRACE "), (200, b"GET ")]
+    assert asked == ["GET"]
 
 
 @on_both_loops

@@ -105,6 +105,15 @@ def test_a_broken_body_reaches_the_item() -> None:
     assert [status for status, _ in answers(waiting.told)] == [200, 400]
 
 
+def test_trailers_are_nobodys_headers() -> None:
+    """Neither of the request they end nor of the next one: they would carry a credential past the check of its head."""
+    sent = CHUNKED.replace(b"X-T: 1", b"X-API-Key: stolen\r\nHost: evil")
+    stage = Stage().say(sent + GET)
+    assert [item.head.special for item in stage.items] == [{}, {}]
+    assert [item.head.pairs[0] for item in stage.items] == [(b"host", b"x")] * 2
+    assert len(stage.items[1].head.pairs) == 1
+
+
 def test_close_ends_the_connection() -> None:
     stage = Stage().say(GET.replace(b"Host: x", b"Host: x\r\nConnection: close") + GET)
     assert len(answers(stage.told)) == 1
