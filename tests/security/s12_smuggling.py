@@ -46,8 +46,8 @@ def test_vectors_have_names_of_their_own() -> None:
 @pytest.mark.parametrize("piece", [0, 7], ids=["whole", "in sevens"])
 @pytest.mark.parametrize("vector", SMUGGLING, ids=lambda vector: vector.name)
 def test_one_in_is_at_most_one_out(outcomes: Outcomes, vector: Vector, piece: int) -> None:
-    found = {kind: wrong for kind in KINDS if (wrong := faults(vector, outcomes[kind, vector.name, piece]))}
-    assert found == {}
+    found = {kind: faults(vector, outcomes[kind, vector.name, piece], is_early=kind == "nginx") for kind in KINDS}
+    assert {kind: wrong for kind, wrong in found.items() if wrong} == {}
 
 
 def test_the_rig_sees_what_a_proxy_lets_through(witnesses: list[Witness], tmp_path: Path) -> None:
