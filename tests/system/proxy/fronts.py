@@ -52,7 +52,7 @@ class Front:
 def ask(front_url: str, method: str, path: str, *, key: str, body: Any = None) -> tuple[int, Any]:
     """One call of the gateway's own API; status and what was told."""
     sent = None if body is None else json.dumps(body).encode()
-    headers = {"X-API-Key": key, "Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **({"X-API-Key": key} if key else {})}
     request = urllib.request.Request(front_url + path, data=sent, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=15) as answer:
@@ -68,16 +68,18 @@ def _told(raw: bytes) -> Any:
         return raw.decode("utf-8", "replace")
 
 
+def routes_of(name: str) -> list[dict[str, Any]]:
+    """Every path below `/NAME`, by every method."""
+    return [{"name": "all", "method": "*", "gateway_path": f"/{name}/{{rest:path}}", "upstream_path": "/{rest:path}"}]
+
+
 def register(gateway: GatewayProcess, name: str, port: int, **more: Any) -> Any:
     """Register an upstream of this machine with every path below `/NAME`; returns when it is routed."""
-    routes = [
-        {"name": "all", "method": "*", "gateway_path": f"/{name}/{{rest:path}}", "upstream_path": "/{rest:path}"},
-    ]
     told = {
         "name": name,
         "base_url": f"http://127.0.0.1:{port}",
         "prefix": "",
-        "routes": routes,
+        "routes": routes_of(name),
         "lease_s": 3600,
         **more,
     }
@@ -105,6 +107,20 @@ def taskgate_front(
         for name, port in upstreams.items():
             register(gateway, name, port)
         yield Front(name="taskgate", port=gateway.port, pid=gateway.pid, credential=gateway.admin_key)
+    finally:
+        gateway.kill()
+
+
+@contextlib.contextmanager
+def keyless_front(folder: Path, port: int, settings: dict[str, str]) -> Iterator[str]:
+    """The URL of a gateway that asks for no key, in front of one upstream below `/up`."""
+    gateway = GatewayProcess(folder / "keyless", settings=settings)
+    gateway.start()
+    try:
+        told = {"name": "up", "base_url": f"http://127.0.0.1:{port}", "routes": routes_of("up"), "lease_s": 3600}
+        status, answer = ask(gateway.url, "POST", "/gateway/register", key="", body=told)
+        assert status in (200, 201), (status, answer)
+        yield gateway.url
     finally:
         gateway.kill()
 

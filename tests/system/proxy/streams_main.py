@@ -16,7 +16,7 @@ from aiohttp import web
 
 PIECE = b"x" * 65536
 PAGE = """<!doctype html><title>waiting</title><pre id=said></pre><script>
-const source = new EventSource("events?n=5&key=none");
+const source = new EventSource("events?n=5");
 const said = document.getElementById("said");
 source.onmessage = event => { said.textContent += event.lastEventId + ":" + event.data + "\\n"; };
 source.onerror = () => { source.close(); document.title = "ended"; };

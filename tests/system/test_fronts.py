@@ -1,0 +1,289 @@
+"""`serve --workers 3`: one gateway and two fronts on one port. A caller cannot tell them apart, and must not have to.
+
+Every look is made over many fresh connections, so that the kernel deals them to all three: that 40 of them miss one
+process happens once in ten million.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.system.cluster import Caller, GatewayProcess, SimpleWorker
+
+pytestmark = pytest.mark.system
+COUNT = 3
+LOOKS = 40
+WITHIN_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    yield from started(tmp_path_factory.mktemp("lasting"))
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """One that a test may kill."""
+    yield from started(tmp_path)
+
+
+def started(folder: Path) -> Iterator[GatewayProcess]:
+    made = GatewayProcess(folder / "data", settings={"TASKGATE_HTTP__WORKERS": str(COUNT)})
+    made.start()
+    until(lambda: all_listen(made), within_s=30.0)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[int]:
+    async def echo(request: web.Request) -> web.Response:
+        seen = {name.lower(): value for name, value in request.headers.items()}
+        return web.json_response({"path": request.path, "headers": seen, "body": (await request.read()).decode()})
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket_ = web.WebSocketResponse()
+        await socket_.prepare(request)
+        async for message in socket_:
+            await socket_.send_str(message.data.upper())
+        return socket_
+
+    async def slow(request: web.Request) -> web.Response:
+        await asyncio.sleep(1.0)
+        return web.Response(text="done")
+
+    app = web.Application()
+    app.router.add_get("/talk", talk)
+    app.router.add_get("/slow", slow)
+    app.router.add_route("*", "/{rest:.*}", echo)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server = site._server
+    assert isinstance(server, asyncio.Server)
+    yield server.sockets[0].getsockname()[1]
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def session(gateway: GatewayProcess) -> AsyncIterator[aiohttp.ClientSession]:
+    """Every request over a connection of its own."""
+    async with calling(gateway) as made:
+        yield made
+
+
+def calling(gateway: GatewayProcess) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(force_close=True)
+    return aiohttp.ClientSession(gateway.url, connector=connector, headers={"X-API-Key": gateway.admin_key})
+
+
+async def test_routes_answer_alike_in_every_process_and_go_everywhere_at_once(
+    session: aiohttp.ClientSession, upstream: int
+) -> None:
+    await register(session, upstream, routes=[{"method": "GET", "path": "/echo", "policy": {"record": "all"}}])
+    await everywhere(session, "/v1/many/echo", {200})
+    async with session.get("/v1/many/echo?q=1") as answer:
+        seen = (await answer.json())["headers"]
+        assert (seen["x-site-id"], seen["via"]) == ("default", "1.1 taskgate")
+        assert "x-api-key" not in seen
+    deadline = time.monotonic() + WITHIN_S
+    while len(await recorded(session)) < LOOKS:
+        assert time.monotonic() < deadline, "calls through a front were not recorded"
+    async with session.delete("/gateway/services/many") as answer:
+        assert answer.status == 204
+    await everywhere(session, "/v1/many/echo", {404})
+
+
+async def test_everything_else_reaches_the_gateway_as_it_came(
+    gateway: GatewayProcess, session: aiohttp.ClientSession
+) -> None:
+    workers = [SimpleWorker(gateway, f"w{number}") for number in range(6)]
+    working = [asyncio.create_task(worker.run()) for worker in workers]
+    caller = Caller(gateway, session)
+    try:
+        run_ids = [await caller.submit("echo", f"k{number}", {"n": number}) for number in range(24)]
+        for number, run_id in enumerate(run_ids):
+            body = await caller.until_ended(run_id)
+            assert (body["status"], body["output"]) == ("succeeded", {"n": number})
+        headers = {"Accept": "text/event-stream"}
+        for run_id in run_ids[:8]:
+            async with session.get(f"/v1/runs/{run_id}/journal", headers=headers) as stream:
+                assert b"event: end" in await stream.read()
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+    answers = await asyncio.gather(*(refused(session, number) for number in range(LOOKS)))
+    assert set(answers) == {(401, "UNAUTHENTICATED", "gateway"), (404, "NO_SUCH_ADDRESS", "gateway")}
+
+
+async def test_sockets_of_services_and_a_revoked_key(
+    gateway: GatewayProcess, session: aiohttp.ClientSession, upstream: int
+) -> None:
+    await register(session, upstream, routes=[{"method": "GET", "path": "/talk"}, {"method": "GET", "path": "/echo"}])
+    await everywhere(session, "/v1/many/echo", {200})
+    key = await new_key(session)
+    sockets = [await session.ws_connect("/v1/many/talk", headers={"X-API-Key": key["key"]}) for _ in range(12)]
+    for socket_ in sockets:
+        await socket_.send_str("hello")
+        assert await socket_.receive_str() == "HELLO"
+    await everywhere(session, "/v1/many/echo", {200}, headers={"X-API-Key": key["key"]})
+    async with session.delete(f"/v1/keys/{key['id']}") as answer:
+        assert answer.status == 204
+    async with asyncio.timeout(5):
+        ended = [(await socket_.receive()).type for socket_ in sockets]
+    assert set(ended) <= {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+    await everywhere(session, "/v1/many/echo", {401, 429}, headers={"X-API-Key": key["key"]}, within_s=5.0)
+
+
+async def test_a_rate_is_shared_out_among_the_processes(session: aiohttp.ClientSession, upstream: int) -> None:
+    limit = {"rate": 0.1, "burst": 30, "per": "route"}
+    await register(session, upstream, routes=[{"method": "GET", "path": "/echo", "policy": {"rate_limits": [limit]}}])
+    statuses = Counter([await status_of(session, "/v1/many/echo") for _ in range(120)])
+    assert statuses[200] == 30
+    assert statuses[429] == 90
+
+
+async def test_a_killed_front_is_replaced_and_the_others_go_on(mortal: GatewayProcess, upstream: int) -> None:
+    async with calling(mortal) as session:
+        await register(session, upstream, routes=[{"method": "GET", "path": "/echo"}])
+        await everywhere(session, "/v1/many/echo", {200})
+        old = fronts_of(mortal)
+        os.kill(old[0], signal.SIGKILL)
+        until(lambda: old[0] not in fronts_of(mortal) and all_listen(mortal), within_s=30.0)
+        await everywhere(session, "/v1/many/echo", {200})
+
+
+async def test_an_orderly_end_cuts_no_call(mortal: GatewayProcess, upstream: int) -> None:
+    async with calling(mortal) as session:
+        await register(session, upstream, routes=[{"method": "GET", "path": path} for path in ("/slow", "/echo")])
+        await everywhere(session, "/v1/many/echo", {200})
+        calls = [asyncio.create_task(status_of(session, "/v1/many/slow")) for _ in range(LOOKS)]
+        await asyncio.sleep(0.5)  # until the calls are under way, in every process
+        fronts = fronts_of(mortal)
+        code = await asyncio.to_thread(mortal.stop)
+        assert Counter(await asyncio.gather(*calls)) == {200: LOOKS}
+    assert code == 0
+    assert not any(is_alive(pid) for pid in fronts)
+
+
+def test_fronts_die_with_a_killed_gateway(mortal: GatewayProcess) -> None:
+    fronts = fronts_of(mortal)
+    os.kill(mortal.pid, signal.SIGKILL)
+    until(lambda: not any(is_alive(pid) for pid in fronts))
+
+
+# ---------------------------------------------------------------- parts
+
+
+async def register(session: aiohttp.ClientSession, port: int, *, routes: list[dict[str, Any]]) -> None:
+    told = [
+        {
+            "name": route["path"].strip("/"),
+            "method": route["method"],
+            "gateway_path": route["path"],
+            "upstream_path": route["path"],
+            "summary": "a route",
+            "policy": route.get("policy", {}),
+        }
+        for route in routes
+    ]
+    body = {"name": "many", "base_url": f"http://127.0.0.1:{port}", "prefix": "/v1/many", "routes": told, "lease_s": 0}
+    async with session.post("/gateway/register", json=body) as answer:
+        assert answer.status in (200, 201), await answer.text()
+
+
+async def status_of(session: aiohttp.ClientSession, path: str, **options: Any) -> int:
+    async with session.get(path, **options) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def everywhere(
+    session: aiohttp.ClientSession, path: str, statuses: set[int], *, within_s: float = WITHIN_S, **options: Any
+) -> None:
+    """Every process answers with one of these, after a moment at most."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = {await status_of(session, path, **options) for _ in range(LOOKS)}
+        if found <= statuses:
+            return
+        assert time.monotonic() < deadline, f"{found}, not {statuses} alone"
+
+
+async def refused(session: aiohttp.ClientSession, number: int) -> tuple[int, str, str | None]:
+    headers = {"X-API-Key": ""} if number < 3 else {}  # more would be an attack
+    async with session.get("/v1/nowhere", headers=headers) as answer:
+        body = json.loads(await answer.read())
+        return answer.status, body["code"], answer.headers.get("Gateway-Error-Source")
+
+
+async def new_key(session: aiohttp.ClientSession) -> dict[str, Any]:
+    async with session.post("/v1/keys", json={"name": "caller", "scopes": ["submit"]}) as answer:
+        assert answer.status == 201
+        made: dict[str, Any] = await answer.json()
+        return made
+
+
+async def recorded(session: aiohttp.ClientSession) -> list[Any]:
+    async with session.get("/gateway/calls?limit=100") as answer:
+        assert answer.status == 200, await answer.text()
+        calls: list[Any] = (await answer.json())["calls"]
+        return calls
+
+
+def fronts_of(gateway: GatewayProcess) -> list[int]:
+    pid = gateway.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [int(text) for text in children.read_text().split()] if children.exists() else []
+    return [child for child in found if b"taskgate.fronts" in _command(child)]
+
+
+def all_listen(gateway: GatewayProcess) -> bool:
+    fronts = fronts_of(gateway)
+    return len(fronts) == COUNT - 1 and all(listens(pid, gateway.port) for pid in fronts)
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this process has a listening socket on the port."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
+    try:
+        held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    except OSError:
+        return False
+    return any(f"socket:[{inode}]" in held for inode in inodes)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(claim: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
