@@ -86,13 +86,14 @@ class Call:
         self.lane = lane
         self.texts = texts
         self.state = COLLECTING
-        self.deadline = NEVER
+        self.deadline = self.stops_at = self.chain_at = NEVER
         self.principal = principal
         self.upstream: Upstream | None = None
         self.relay: Relay | None = None
         self.kept: list[bytes] = []
-        self.body_bytes = 0
-        self.out_bytes = 0
+        self.body_bytes = self.out_bytes = 0
+        self.leg_number = self.attempts = self.retries = 0
+        self.ticket = self.status = 0
         self.is_whole = True
         self.has_body_ended = head.body_length == 0
         self.is_restarted = False
@@ -100,15 +101,8 @@ class Call:
         self.is_last = False
         self.is_queued = False
         self.is_paced = False
-        self.leg_number = 0
-        self.attempts = 0
-        self.retries = 0
-        self.ticket = 0
-        self.status = 0
-        self.started_at = 0.0
-        self.sent_at = 0.0
+        self.started_at = self.sent_at = 0.0
         self.grant_lines = b""
-        self.stops_at = self.chain_at = NEVER
         self._record: OpenCall | None = None
         self._task: asyncio.Task[Any] | None = None
         special = head.special

@@ -27,7 +27,7 @@ def chunk(piece: bytes) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def identity_lines(site_id: str, user_id: str, app_id: str) -> bytes:
+def identity_lines(site_id: str, *, user_id: str = "", app_id: str = "") -> bytes:
     """Who calls, for the upstream; an attribute that is not known is not sent."""
     named = ((b"x-site-id", site_id), (b"x-user-id", user_id), (b"x-app-id", app_id))
     return b"".join(b"%b: %b\r\n" % (name, plain(text)) for name, text in named if text)
@@ -35,7 +35,7 @@ def identity_lines(site_id: str, user_id: str, app_id: str) -> bytes:
 
 def identity_of(principal: Principal) -> bytes:
     """As `identity_lines`."""
-    return identity_lines(principal.site_id, principal.user_id, principal.app_id)
+    return identity_lines(principal.site_id, user_id=principal.user_id, app_id=principal.app_id)
 
 
 def plain(text: str) -> bytes:

@@ -138,7 +138,7 @@ class Plane:
             route,
             policy=policy,
             legs=(first, *further),
-            limits=self.upstreams.limits(service, route, policy.rate_limits),
+            limits=self.upstreams.limits(service, route, rules=policy.rate_limits),
             counters=self.upstreams.counters(service, route),
             credential=self._credential(policy),
             is_away=service.name in away and not route.task,

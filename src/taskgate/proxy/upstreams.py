@@ -79,7 +79,7 @@ class Upstreams:
         """The retries of a site's origin."""
         return self._same(("budget", origin_of(base_url, site_id=site_id), ratio), lambda: RetryBudget(ratio))
 
-    def limits(self, service: Service, route: Route, rules: tuple[RateLimit, ...]) -> RouteLimits:
+    def limits(self, service: Service, route: Route, *, rules: tuple[RateLimit, ...]) -> RouteLimits:
         """The rate limits of a route, with what was taken already."""
         key = ("limits", service.site_id, service.name, route.method, route.path, rules)
         return self._same(key, lambda: RouteLimits(rules, share=self._share))

@@ -150,7 +150,7 @@ class ScriptedUpstream:
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
         try:
-            with suppress(asyncio.IncompleteReadError, OSError):
+            with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
                 await self.script(Peer(reader, writer, self))
             writer.close()
         finally:

@@ -108,13 +108,15 @@ async def test_credentials_for_the_upstream() -> None:
         assert seen == [([], []), (["good"], []), ([], ["Bearer ours"])]
 
 
-async def test_credentials_do_not_follow_a_fallback() -> None:
-    async with standing() as stand:
+@pytest.mark.parametrize("credential", ["caller", "set:partner"])
+async def test_credentials_do_not_follow_a_fallback(credential: str) -> None:
+    async with standing(ProxySettings(credentials=Secret("partner = Authorization: Bearer ours"))) as stand:
         second = await stand.upstream()
-        policy = Policy(credential="caller", fallback=Fallback(to=(Alternative(upstream=second.url),)))
+        policy = Policy(credential=credential, fallback=Fallback(to=(Alternative(upstream=second.url),)))
         stand.register("http://127.0.0.1:1", everything(policy))
         assert (await stand.get()).status == 200
-        assert second.heard[0].lines("x-api-key") == []
+        heard = second.heard[0]
+        assert heard.lines("x-api-key") + heard.lines("authorization") == []
 
 
 def test_a_broken_line_of_credentials_is_not_shown() -> None:

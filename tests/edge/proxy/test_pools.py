@@ -80,12 +80,15 @@ async def test_who_leaves_the_queue_holds_nobody_up() -> None:
         await asyncio.wait_for(upstream.news.wait(), 5)
         _, writer = await stand.connect()
         writer.write(request("/left"))
+        await stand.get(key="bad")  # by now the one before stands in the queue
         third = asyncio.create_task(stand.get("/third"))
         cut(writer)
+        await stand.get(key="bad")
         for _ in range(3):
             script.go_on.release()
         assert (await asyncio.wait_for(first, 5)).status == 200
         assert (await asyncio.wait_for(third, 5)).status == 200
+        assert [heard.head.split()[1] for heard in upstream.heard] == [b"/first", b"/third"]
 
 
 async def test_a_lost_connection_makes_room() -> None:

@@ -23,7 +23,7 @@ def test_a_value_is_visible_ascii(text: str) -> None:
 
 @given(site=st.text(min_size=1), user=st.text(), app=st.text())
 def test_identities_cannot_add_lines(site: str, user: str, app: str) -> None:
-    lines = identity_lines(site, user, app)
+    lines = identity_lines(site, user_id=user, app_id=app)
     assert lines.count(b"\r\n") == 1 + bool(user) + bool(app)
     assert lines.count(b"\n") == lines.count(b"\r") == lines.count(b"\r\n")
 
