@@ -32,6 +32,7 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.recorder import Recorder
 from taskgate.reach.pinning import Reach
 from taskgate.routes.ports import UpstreamHealth
+from taskgate.routes.records import CallRecords
 from taskgate.routes.registry import Registry
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.declaring import Declarations
@@ -92,6 +93,11 @@ class Gateway:
     recorder: Recorder
     waits: Live
     life: Lifespan
+
+    @property
+    def calls(self) -> CallRecords:
+        """Recorded calls of routes."""
+        return self.stores.calls
 
     @property
     def upstreams(self) -> UpstreamHealth:
@@ -266,7 +272,9 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
 
 
 def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor, recorder: Recorder) -> Plane:
-    plane = Plane(ground.settings.proxy, door=gate, pinner=ground.reach, run_door=tasks, recording=recorder)
+    settings = ground.settings
+    share = 1 / settings.http.workers
+    plane = Plane(settings.proxy, door=gate, pinner=ground.reach, run_door=tasks, recording=recorder, share=share)
     ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
     ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))
     return plane

@@ -61,7 +61,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first. `site_id` None is every site; `user_id` narrows a key bound to a user; `cursor` is the last id
-    seen; `status_class` 5 is every status from 500 to 599."""
+    seen; `id` is one very record; `status_class` 5 is every status from 500 to 599."""
 
     site_id: str | None
     user_id: str = ""
@@ -70,6 +70,7 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     status_class: int | None = None
     request_id: str = ""
+    id: str = ""
     limit: int = 50
     cursor: str = ""
 

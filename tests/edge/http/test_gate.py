@@ -20,6 +20,7 @@ def concrete(template: str) -> str:
         "key_id": "a" * 12,
         "worker_id": "w1",
         "name": "math",
+        "request_id": "request-1",
     }
     for name, value in known.items():
         template = template.replace("{" + name + "}", value)

@@ -36,6 +36,7 @@ OWN_TAGS = {
     "Tasks": "What can be done, and how.",
     "Workers": "Who does it.",
     "Dead letters": "Runs that failed for good.",
+    "Calls": "Recorded calls of routes.",
     "Keys": "Who may call.",
     "Gateway": "Health, and this document.",
 }

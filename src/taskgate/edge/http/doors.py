@@ -16,6 +16,7 @@ from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
 from taskgate.journal.entry import Entry
 from taskgate.routes.ports import UpstreamHealth
+from taskgate.routes.records import CallRecords
 from taskgate.routes.registry import Registry
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
@@ -80,6 +81,11 @@ class Doors(Protocol):
     @property
     def upstreams(self) -> UpstreamHealth | None:
         """None while nothing is proxied."""
+        ...
+
+    @property
+    def calls(self) -> CallRecords:
+        """Recorded calls of routes."""
         ...
 
     @property

@@ -45,5 +45,6 @@ def _fits(record: CallRecord, wanted: CallFilter) -> bool:
         and wanted.status in (None, record.status)
         and wanted.status_class in (None, record.status // 100)
         and wanted.request_id in ("", record.request_id)
+        and wanted.id in ("", record.id)
         and (not wanted.cursor or record.id < wanted.cursor)
     )

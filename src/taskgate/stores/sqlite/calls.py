@@ -90,6 +90,8 @@ def _find(connection: apsw.Connection, items: list[CallFilter]) -> list[list[Cal
 def _query(wanted: CallFilter) -> str:
     if wanted.request_id:
         return sql("calls_find_of_request")
+    if wanted.id:
+        return sql("calls_find_one")
     return sql("calls_find") if wanted.site_id is None else sql("calls_find_of_site")
 
 

@@ -92,6 +92,9 @@ class CallRecordsContract:
             ({"request_id": "request-3"}, [3]),
             ({"service": "math", "route": "add", "status": 200, "limit": 1}, [1]),
             ({"service": "none"}, []),
+            ({"id": numbered_id(2)}, [2]),
+            ({"id": numbered_id(2), "user_id": "u2"}, []),
+            ({"id": numbered_id(2), "site_id": "site-b"}, []),
         ],
     )
     async def test_what_is_asked_for_is_found(
