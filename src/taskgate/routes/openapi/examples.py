@@ -196,7 +196,7 @@ def _number(flat: Object, *, whole: bool) -> int | float:
 def _candidates(low: float, high: float, above: float, below: float, step: float) -> list[float]:
     """Numbers to try, nicest first; all of them multiples of `step` where there is one."""
     edges = [edge for edge in (low, above, high, below) if math.isfinite(edge) and abs(edge) < 1e15]
-    near = [1.0, 0.0, 10.0, *edges]
+    near = [1.0, 0.0, *edges]
     near += [edge + nudge for edge in edges for nudge in (1, -1, 0.5, -0.5)]
     if len(edges) > 1:
         near.append((min(edges) + max(edges)) / 2)
