@@ -35,9 +35,9 @@ class Application:
         if scope["type"] == "websocket":
             await self._converse(receive, send)
             return
-        await getattr(self, "do_" + scope["path"].strip("/").partition("/")[0])(scope, receive, send)
+        await getattr(self, "_do_" + scope["path"].strip("/").partition("/")[0])(scope, receive, send)
 
-    async def do_echo(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_echo(self, scope: Scope, receive: Any, send: Any) -> None:
         body, more = b"", True
         while more:
             message = await receive()
@@ -47,44 +47,44 @@ class Application:
             body, more = body + message["body"], message["more_body"]
         await answer(send, b"%s %s" % (scope["method"].encode(), body))
 
-    async def do_early(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_early(self, scope: Scope, receive: Any, send: Any) -> None:
         await answer(send, b"too much", status=413, headers=[(b"connection", b"close")])
 
-    async def do_empty(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_empty(self, scope: Scope, receive: Any, send: Any) -> None:
         status = int(scope["query_string"])
         await send({"type": "http.response.start", "status": status, "headers": [(b"etag", b'"1"')]})
         await send({"type": "http.response.body", "body": b""})
 
-    async def do_stream(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_stream(self, scope: Scope, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await self.go_on.wait()
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await send({"type": "http.response.body", "body": b"two"})
 
-    async def do_flood(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_flood(self, scope: Scope, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(2000):
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
             self.written += 65536
         await send({"type": "http.response.body"})
 
-    async def do_wait(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_wait(self, scope: Scope, receive: Any, send: Any) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.gone.set()
 
-    async def do_fail(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_fail(self, scope: Scope, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
 
-    async def do_late(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_late(self, scope: Scope, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
         await send({"type": "http.response.body", "body": b"part", "more_body": True})
         raise ZeroDivisionError
 
-    async def do_silent(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_silent(self, scope: Scope, receive: Any, send: Any) -> None:
         """Returns without an answer."""
 
-    async def do_inject(self, scope: Scope, receive: Any, send: Any) -> None:
+    async def _do_inject(self, scope: Scope, receive: Any, send: Any) -> None:
         await answer(send, b"", headers=[(b"x-a", b"a\r\nset-cookie: b")])
 
     async def _converse(self, receive: Any, send: Any) -> None:

@@ -46,13 +46,24 @@ class HandTurn(Turn):
         self.sweep()
 
 
-class HandTransport(asyncio.Transport):
-    """Keeps what is written; says whether reading is paused and how the connection ended."""
+class HandReading(asyncio.Transport):
+    """Says whether reading is paused."""
+
+    is_paused = False
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+
+class HandTransport(HandReading):
+    """Keeps what is written; says how the connection ended."""
 
     def __init__(self, peer: tuple[str, int] = ("192.0.2.1", 4711)) -> None:
         super().__init__({"peername": peer, "sockname": ("192.0.2.99", 80)})
         self.written = bytearray()
-        self.is_paused = False
         self.is_closed = False
         self.is_cut = False
         self.has_ended = False
@@ -61,12 +72,6 @@ class HandTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.has_ended, "written behind the end"
         self.written += data
-
-    def pause_reading(self) -> None:
-        self.is_paused = True
-
-    def resume_reading(self) -> None:
-        self.is_paused = False
 
     def close(self) -> None:
         self.is_closed = True
@@ -88,8 +93,8 @@ class HandTransport(asyncio.Transport):
 
 
 @dataclass(slots=True, eq=False)
-class Recorder:
-    """An item that keeps what it hears; `answers` itself when its request is whole, unless told to wait."""
+class Record:
+    """What an item hears and keeps."""
 
     front: Front
     head: Head
@@ -103,14 +108,29 @@ class Recorder:
     paces: list[bool] = field(default_factory=list)
     expired: list[float] = field(default_factory=list)
 
+    def body(self, data: bytes) -> None:
+        assert not self.is_whole
+        self.heard += data
+
+    def lost(self) -> None:
+        self.is_lost = True
+
+    def pace(self, *, is_open: bool) -> None:
+        self.paces.append(is_open)
+
+    def on_deadline(self, now: float) -> None:
+        self.expired.append(now)
+
+
+class Recorder(Record):
+    """An item that answers itself when its request is whole, unless told to wait."""
+
+    __slots__ = ()
+
     def start(self) -> None:
         assert not self.is_started
         self.is_started = True
         self._try()
-
-    def body(self, data: bytes) -> None:
-        assert not self.is_whole
-        self.heard += data
 
     def body_end(self) -> None:
         assert not self.is_whole
@@ -122,15 +142,6 @@ class Recorder:
         self.fault = error
         self.front.write(write_problem(error))
         self.front.finished(keep_alive=False)
-
-    def lost(self) -> None:
-        self.is_lost = True
-
-    def pace(self, *, is_open: bool) -> None:
-        self.paces.append(is_open)
-
-    def on_deadline(self, now: float) -> None:
-        self.expired.append(now)
 
     def answer(self, *, keep_alive: bool | None = None) -> None:
         """Say which request this was."""

@@ -85,6 +85,23 @@ def test_ten_thousand_pipelined_requests() -> None:
     assert len(answers(stage.told)) == 10_000
 
 
+def test_thousands_that_waited_are_answered_without_depth() -> None:
+    stage = Stage(waits=["/a"]).say(GET + POST * 3000)
+    stage.items[0].answer()
+    assert len(answers(stage.told)) == 3001
+
+
+def test_each_holder_releases_its_own() -> None:
+    stage = Stage()
+    stage.front.hold(1)
+    stage.front.hold(2)
+    stage.front.release(2)
+    stage.front.release(4)
+    assert stage.paused()
+    stage.front.release(1)
+    assert not stage.paused()
+
+
 def test_a_refusal_waits_for_its_turn() -> None:
     stage = Stage(waits=["/a"]).say(GET + b"GET /../x HTTP/1.1\r\nHost: x\r\n\r\n" + POST)
     assert stage.told == b""
