@@ -167,7 +167,7 @@ class Answering(Sending):
         if upstream is None:
             return
         upstream.hearer = None
-        if is_end and self.has_body_ended and upstream.is_sound:
+        if is_end and self.has_body_ended and upstream.is_sound and not upstream.transport.is_closing():
             if self.is_paced:
                 upstream.transport.resume_reading()
             pool = self.lane.legs[self.leg_number].pool

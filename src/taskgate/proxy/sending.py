@@ -234,6 +234,7 @@ class Sending(Call):
         """The call becomes a run as soon as its body is whole."""
         self.state = RUNNING
         self.deadline = self.chain_at
+        self.front.release(HOLD_BODY)
         if self.has_body_ended:
             self._start_run(leg)
 

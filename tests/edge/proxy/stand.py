@@ -27,17 +27,19 @@ CALLERS = {
     b"good": Principal(id="k1", name="good", scopes=frozenset({"submit"})),
     b"reader": Principal(id="k2", name="reader", scopes=frozenset({"read"})),
     b"foreign": Principal(id="k3", name="foreign", scopes=frozenset({"admin"}), site_id="other"),
+    b"stranger": Principal(id="k5", name="stranger", scopes=frozenset({"admin"}), site_id="other"),
     b"unknown": Principal(id="k4", name="unknown", scopes=frozenset({"submit"}), user_id="u-ä", app_id="a"),
 }
+ASKED_ABOUT = (b"unknown", b"stranger")
 WAIT_S = 10.0
 
 
 class Door:
-    """Knows some keys at once, and one only after asking."""
+    """Knows some keys at once, and some only after asking."""
 
     def recall(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal | None:
         key = dict(pairs).get(b"x-api-key", b"")
-        return None if key == b"unknown" else CALLERS.get(key)
+        return None if key in ASKED_ABOUT else CALLERS.get(key)
 
     async def admit(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal:
         await asyncio.sleep(0)

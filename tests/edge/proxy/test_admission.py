@@ -62,6 +62,9 @@ async def test_other_sites_do_not_learn_of_a_route() -> None:
         foreign, missing = await stand.get("/mine", key="foreign"), await stand.get("/nowhere", key="foreign")
         assert foreign.raw == missing.raw
         assert (await stand.get("/mine", key="foreign", method="POST")).raw == missing.raw
+        for method in ("GET", "POST"):
+            late = await stand.get("/mine", key="stranger", method=method)
+            assert (late.status, code_of(late), upstream.heard) == (404, "NO_SUCH_ADDRESS", [])
         stand.register(upstream.url, Route(name="r", method="GET", path="/mine"), shared=True)
         assert (await stand.get("/mine", key="foreign")).status == 200
 
@@ -237,6 +240,16 @@ async def test_a_fallback_to_a_task() -> None:
         [(task, key, body, wait_s)] = runs.asked
         assert (task, key, body) == ("sum", answer.header("x-request-id"), b"[1]")
         assert 15 < wait_s <= 20
+
+
+async def test_a_large_body_falls_to_a_task_where_nothing_was_sent() -> None:
+    runs = Runs()
+    async with standing(ProxySettings(replay_bytes=1000), run_door=runs) as stand:
+        policy = Policy(fallback=Fallback(to=(Alternative(task="sum"),), total_s=20.0), retry=RetryRule(count=0))
+        stand.register("http://127.0.0.1:1", everything(policy))
+        body = b"[" + b"1," * 300_000 + b"1]"
+        assert (await stand.get(method="POST", body=body)).status == 202
+        assert runs.asked[0][2] == body
 
 
 async def test_a_snapshot_that_cannot_stand_changes_nothing() -> None:
