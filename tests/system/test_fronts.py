@@ -47,8 +47,26 @@ def started(folder: Path) -> Iterator[GatewayProcess]:
     made.kill()
 
 
+class Held:
+    """Calls of `/slow`: how many have come, and when they may end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.may_end = asyncio.Event()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.count += 1
+        await self.may_end.wait()
+        return web.Response(text="done")
+
+
 @pytest.fixture
-async def upstream() -> AsyncIterator[int]:
+async def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+async def upstream(held: Held) -> AsyncIterator[int]:
     async def echo(request: web.Request) -> web.Response:
         seen = {name.lower(): value for name, value in request.headers.items()}
         return web.json_response({"path": request.path, "headers": seen, "body": (await request.read()).decode()})
@@ -60,13 +78,9 @@ async def upstream() -> AsyncIterator[int]:
             await socket_.send_str(message.data.upper())
         return socket_
 
-    async def slow(request: web.Request) -> web.Response:
-        await asyncio.sleep(1.0)
-        return web.Response(text="done")
-
     app = web.Application()
     app.router.add_get("/talk", talk)
-    app.router.add_get("/slow", slow)
+    app.router.add_get("/slow", held.answer)
     app.router.add_route("*", "/{rest:.*}", echo)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -167,16 +181,18 @@ async def test_a_killed_front_is_replaced_and_the_others_go_on(mortal: GatewayPr
         await everywhere(session, "/v1/many/echo", {200})
 
 
-async def test_an_orderly_end_cuts_no_call(mortal: GatewayProcess, upstream: int) -> None:
+async def test_an_orderly_end_cuts_no_call(mortal: GatewayProcess, upstream: int, held: Held) -> None:
     async with calling(mortal) as session:
         await register(session, upstream, routes=[{"method": "GET", "path": path} for path in ("/slow", "/echo")])
         await everywhere(session, "/v1/many/echo", {200})
         calls = [asyncio.create_task(status_of(session, "/v1/many/slow")) for _ in range(LOOKS)]
-        await asyncio.sleep(0.5)  # until the calls are under way, in every process
+        await until_true(lambda: held.count == LOOKS)
         fronts = fronts_of(mortal)
-        code = await asyncio.to_thread(mortal.stop)
+        ending = asyncio.create_task(asyncio.to_thread(mortal.stop))
+        await until_true(lambda: not any(listens(pid, mortal.port) for pid in fronts))
+        held.may_end.set()
         assert Counter(await asyncio.gather(*calls)) == {200: LOOKS}
-    assert code == 0
+    assert await ending == 0
     assert not any(is_alive(pid) for pid in fronts)
 
 
@@ -280,6 +296,14 @@ def until(claim: Callable[[], bool], within_s: float = WITHIN_S) -> None:
     while not claim():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.02)
+
+
+async def until_true(claim: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """As `until`, while the loop goes on."""
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come to that"
+        await asyncio.sleep(0.02)
 
 
 def _command(pid: int) -> bytes:

@@ -21,6 +21,7 @@ from tests.system.proxy.streams import stream_server
 pytestmark = pytest.mark.system
 
 SWAPS = 20
+BROKEN = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": []}
 EVENTS = 100
 
 
@@ -56,7 +57,7 @@ def bad_updates(port: int) -> list[Any]:
         registration(port, routes=[{**route, "policy": {"rate_limits": [{"rate": -1, "burst": 0}]}}]),
         registration(port, routes=[{**route, "policy": {"timeouts": {"connect_s": "soon"}}}]),
         {**registration(port), "name": "thief"},
-        registration(port, openapi={"openapi": "3.1.0", "paths": []}, routes=[]),
+        {**{key: value for key, value in registration(port).items() if key != "routes"}, "openapi": BROKEN},
     ]  # fmt: skip
 
 
@@ -69,7 +70,7 @@ async def test_f34_bad_updates_change_nothing(front: Front, servers: list[Server
     async with calling(caller):
         statuses = [await asyncio.to_thread(register_as, front, body) for body in bad_updates(servers[0].port)]
         await until(lambda: len(caller.calls) >= 100)
-    assert all(400 <= status < 500 for status in statuses), statuses
+    assert [number for number, status in enumerate(statuses) if not 400 <= status < 500] == []
     assert caller.statuses == {200: len(caller.calls)}
 
 
