@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from taskgate.errors import Forbidden, Unavailable
+from taskgate.proxy.pool import Pool
 from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.policy import Policy, RetryRule
 from taskgate.routes.service import Snapshot
@@ -211,3 +212,17 @@ async def test_a_swap_disturbs_nothing_under_way() -> None:
         assert await asyncio.wait_for(reader.read(), 5) == b"\r\n3\r\ndef\r\n0\r\n\r\n"
         assert await asyncio.wait_for(first.ended.get(), 5) == 1, "a connection that no route needs is not kept"
         assert second.connections == 1
+
+
+@pytest.mark.parametrize(("method", "connections"), [("GET", 1), ("POST", 2)])
+async def test_what_must_not_be_sent_twice_goes_over_fresh_connections(method: str, connections: int) -> None:
+    """A connection that was not used for a second may just be closing at the other end."""
+    async with standing() as stand:
+        upstream = await stand.upstream(echo)
+        stand.register(upstream.url, everything())
+        assert (await stand.get()).status == 200
+        [pool] = stand.plane.upstreams.standing(Pool)
+        for unused in pool._idle:
+            unused.idle_since -= 2
+        assert (await stand.get(method=method)).status == 200
+        assert upstream.connections == connections
