@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,12 @@ class Service:
         command = [sys.executable, "-m", "tests.system.stalling_main", str(self.port), str(self._notes)]
         self.process = subprocess.Popen(command, cwd=ROOT)
 
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
+            return True
+        return False
+
     def asked(self) -> list[str]:
         with suppress(FileNotFoundError):
             return self._notes.read_text(encoding="utf-8").splitlines()
@@ -36,6 +43,7 @@ class Service:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     made = Service(tmp_path)
+    until(made.answers)
     yield made
     made.process.kill()
     made.process.wait()
@@ -67,10 +75,13 @@ async def declare(gateway: GatewayProcess, service: Service, target: dict[str, A
 
 
 async def ended(gateway: GatewayProcess, run_id: str) -> Any:
-    async with aiohttp.ClientSession(gateway.url, headers={"X-API-Key": gateway.admin_key}) as session:
-        async with session.post("/v1/runs/wait", json={"ids": [run_id], "timeout_s": 20}) as answer:
-            (run,) = (await answer.json())["runs"]
-            return run
+    asked = {"ids": [run_id], "timeout_s": 20}
+    async with (
+        aiohttp.ClientSession(gateway.url, headers={"X-API-Key": gateway.admin_key}) as session,
+        session.post("/v1/runs/wait", json=asked) as answer,
+    ):
+        (run,) = (await answer.json())["runs"]
+        return run
 
 
 async def test_a_service_killed_in_a_call_leaves_the_run_to_a_worker(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 
-from taskgate.errors import InvalidInput
+from taskgate.errors import InvalidInput, Unavailable
 from taskgate.runs.run import Outcome, Run, Status
 from taskgate.runs.task import Target
 from tests.flows.proxy.conftest import Town, http
@@ -183,6 +184,44 @@ async def test_a_lease_lives_by_heartbeats_and_a_lost_one_cuts_the_call(town: To
     town.clock.advance(30.1)
     assert await town.gateway.moves.janitor.sweep() == 1
     await town.until(lambda: town.upstream.cut_count == 1)
+
+
+async def test_a_call_is_cut_when_its_lease_could_not_be_renewed(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the store is away nobody renews: at the end of its lease another gateway might have the run."""
+    await town.define("double", http())
+    await town.register()
+    town.upstream.answer = town.upstream.stall
+    run = await town.submit("double", {"n": 1})
+    await town.upstream.came.wait()
+    await town.until(lambda: town.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+
+    async def away(_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(town.gateway.stores.ledger, "renew", away)
+    town.clock.advance(29.0)
+    await town.holders.beat()
+    assert town.upstream.cut_count == 0
+    town.clock.advance(1.1)
+    await town.holders.beat()
+    await town.until(lambda: town.upstream.cut_count == 1)
+
+
+async def test_an_answer_waits_for_a_store_that_is_away(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await town.define("double", http())
+    await town.register()
+    apply = town.gateway.stores.ledger.apply
+    tries: list[object] = []
+
+    async def away_once(moves: Any) -> Any:
+        tries.append(moves)
+        if len(tries) == 1:
+            raise Unavailable("away")
+        return await apply(moves)
+
+    monkeypatch.setattr(town.gateway.stores.ledger, "apply", away_once)
+    assert (await ended(town, await town.submit("double", {"n": 3}))).output == b'{"twice": 6}'
+    assert (len(tries), len(town.upstream.asked)) == (2, 1)
 
 
 async def test_a_service_is_never_asked_more_at_once_than_it_may(town: Town) -> None:
