@@ -252,12 +252,19 @@ def shape(name: str, schema: dict[str, Any]) -> Iterator[str]:
         required = set(schema.get("required", ()))
         for member, part in members.items():
             must = " (required)" if member in required else ""
-            yield f"| `{member}`{must} | {kind(part)} | {cell(part.get('description', ''))} |"
+            yield f"| `{member}`{must} | {kind(part)} | {cell(described(part))} |"
         yield ""
 
 
-def kind(part: dict[str, Any]) -> str:
+def described(part: dict[str, Any] | bool) -> str:
+    """What is said of a member."""
+    return "" if isinstance(part, bool) else str(part.get("description", ""))
+
+
+def kind(part: dict[str, Any] | bool) -> str:
     """What a member is, in a few words."""
+    if isinstance(part, bool):
+        return "anything"
     if "$ref" in part:
         return references(part)[0]
     for choice in ("anyOf", "oneOf", "allOf"):
