@@ -115,6 +115,15 @@ async def test_a_slow_reader_stops_the_application(door: Door) -> None:
 
 
 @on_both_loops
+async def test_a_body_that_nobody_reads_is_not_taken_in(door: Door) -> None:
+    async with door.caller() as caller:
+        caller.say(post("/stream", b"z" * (40 << 20)))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await caller.writer.drain()
+
+
+@on_both_loops
 async def test_a_caller_who_leaves_is_noticed(door: Door) -> None:
     async with door.caller() as caller:
         caller.say(get("/wait"))
