@@ -12,6 +12,7 @@ import hashlib
 from typing import Any
 from urllib.parse import unquote
 
+from taskgate.routes.openapi.circles import cut_circles, open_circles
 from taskgate.routes.openapi.grammar import METHODS, SECTIONS
 from taskgate.routes.openapi.mending import mended
 from taskgate.routes.openapi.rewriting import Object, Rewriter, escaped, unescaped
@@ -111,7 +112,8 @@ class _Settler:
             if written is not None:
                 components.setdefault(SECTIONS[kind], {})[name] = written
         for kind, section in SECTIONS.items():
-            _open_circles(components.get(section, {}), kind)
+            open_circles(components.get(section, {}), kind)
+        cut_circles(components.get("schemas", {}))
         return mended(self._without_loose_ends(done), self._writer.warnings)
 
     def _find_anchors(self) -> None:
@@ -194,17 +196,3 @@ class _Settler:
         written: Object = Rewriter(visit, warnings=self._writer.warnings).write(done, "document")
         written.setdefault("paths", {})
         return written
-
-
-def _open_circles(components: Object, kind: str) -> None:
-    """Empty what consists of nothing but a reference that comes back to itself."""
-    for name in list(components):
-        chain = [name]
-        node = components[name]
-        while isinstance(node, dict) and isinstance(node.get("$ref"), str):
-            following = unescaped(node["$ref"].rsplit("/", 1)[-1])
-            if following in chain or len(chain) > MAX_CHAIN:
-                components[name] = {} if kind == "schema" else {"description": ""}
-                break
-            chain.append(following)
-            node = components.get(following)

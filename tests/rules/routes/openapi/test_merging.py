@@ -51,7 +51,7 @@ DOCUMENTS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(DOCUMENTS, min_size=1, max_size=3), st.sampled_from(["3.1", "3.2"]))
 def test_generated_documents(documents: list[Any], version: str) -> None:
     pieces = [piece_of(service(told, name=f"s{number}")) for number, told in enumerate(documents)]

@@ -92,3 +92,14 @@ def test_only_so_many_parts_become_components() -> None:
     found = read_document(encoded(told))
     assert len(found.tree["components"]["schemas"]) == 1001
     assert any("too many" in warning for warning in found.warnings)
+
+
+def test_a_schema_is_not_one_of_its_own_alternatives() -> None:
+    told = with_schema(
+        {"$ref": "#/components/schemas/A"},
+        A={"oneOf": [{"type": "string"}, {"$ref": "#/components/schemas/B"}]},
+        B={"allOf": [{"$ref": "#/components/schemas/A"}], "properties": {"a": {"$ref": "#/components/schemas/A"}}},
+    )
+    schemas = read_document(encoded(told)).tree["components"]["schemas"]
+    assert schemas["A"]["oneOf"][1] == {"$ref": "#/components/schemas/B"}
+    assert schemas["B"] == {"allOf": [{}], "properties": {"a": {"$ref": "#/components/schemas/A"}}}
