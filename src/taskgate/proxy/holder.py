@@ -4,10 +4,9 @@
                            │
                            └── cut: cancelled, lease lost, overdue, or the gateway stops
 
-An offer is begun at once: it is accepted (the first renewal of its lease) and the call goes out. What is asked is
-the run's input and stands in the ledger since the run was accepted, the attempt since the lease was written: both
-before the first byte leaves. The answer is reported like a worker's result and kept until the ledger has it, however
-long the store is away. Credit grows by one with every call that is over, so no service ever has more than its limit.
+An offer is begun at once and the call goes out. What is asked is the run's input: it and the attempt stand in the
+ledger before the first byte leaves. The answer is reported like a worker's result and kept until the ledger has it.
+Credit grows by one with every call that is over, so no service ever has more than its limit.
 
 Who ends what: a cut call reports nothing but `stopped`. A lease whose time has passed without a renewal is cut here,
 for somebody else may have the run. If the process dies, the leases run out and the runs go on elsewhere.

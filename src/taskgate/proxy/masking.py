@@ -73,7 +73,7 @@ class Masker:
         """Headers and the beginning of a body as they may be kept."""
         headers = self.headers(pairs)
         coding = next((value for name, value in headers if name == "content-encoding"), "identity").lower()
-        content = _decoded(body, coding, limit + MARGIN_BYTES)
+        content = _decoded(body, coding, limit=limit + MARGIN_BYTES)
         if content is None or not content:
             return Passage(headers=headers, body_bytes=body_bytes)
         text = _text(content, is_cut=body_bytes > len(body))
@@ -105,7 +105,7 @@ def _without_named(text: str) -> str:
     return _BEARER.sub(rf"\1 {STARS}", text) if "bearer" in lowered or "basic" in lowered else text
 
 
-def _decoded(body: bytes, coding: str, limit: int) -> bytes | None:
+def _decoded(body: bytes, coding: str, *, limit: int) -> bytes | None:
     """The body without its content coding, at most `limit` bytes; None where that cannot be had."""
     if coding in ("", "identity"):
         return body[:limit]
