@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-QUIET_S = 0.4
+QUIET_S = 0.08
 PIECE_PAUSE_S = 0.001
 
 
