@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from taskgate.errors import TooLarge
+from taskgate.errors import InvalidInput, TooLarge
+from taskgate.routes.openapi.diff import breaking_changes
 from taskgate.routes.openapi.reading import ApiDocument, read_document
 from taskgate.routes.ports import DocumentSource
 
@@ -30,3 +31,13 @@ class Documents:
     async def read(self, data: bytes) -> ApiDocument:
         """What the document says. InvalidInput (DOCUMENT_INVALID)."""
         return await asyncio.to_thread(read_document, data, max_bytes=self._max_bytes)
+
+    async def breaks(self, before: bytes, after: bytes, *, new: ApiDocument | None) -> list[str]:
+        """A warning for each change from the document `before` to `new` (read from `after`) that breaks callers."""
+        if not before or new is None or before == after:
+            return []
+        try:
+            old = await self.read(before)
+        except InvalidInput:
+            return []
+        return [f"breaks callers: {change}" for change in await asyncio.to_thread(breaking_changes, old, new)]

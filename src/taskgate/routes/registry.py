@@ -101,7 +101,7 @@ class Registry:
         if self._credentials is not None:
             check_credentials(asked, self._credentials)
         check_count(len(asked.routes or ()), self._settings)
-        self._check_name(principal, asked.name)
+        old = self._check_name(principal, asked.name)
         asked, document, trouble = await self._with_document(principal, asked)
         service, warnings = service_of(asked, document, rights=rights_of(principal), settings=self._settings)
         service = self._owned(principal, asked, service=service)
@@ -109,6 +109,7 @@ class Registry:
         await self._finish(self._settle(principal, service))
         self.standing.trouble(service.name, trouble or None)
         warnings += self._unknown_alternatives(service)
+        warnings += await self._documents.breaks(b"" if old is None else old.document, service.document, new=document)
         if trouble:
             warnings.insert(0, f"the document could not be fetched: {trouble}")
         if service.lease_s and asked.lease_s is None:

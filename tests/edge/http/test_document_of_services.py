@@ -8,6 +8,7 @@ from typing import Any
 from tests.edge.http.house import House
 from tests.golden.openapi.documents import check
 
+RUN = {"$ref": "#/components/schemas/Run"}
 OPENAPI = {
     "openapi": "3.0.3",
     "info": {"title": "Shop", "version": "1"},
@@ -18,10 +19,10 @@ OPENAPI = {
                 "operationId": "readItem",
                 "tags": ["items"],
                 "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}],
-                "responses": {"200": {"description": "d", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Run"}}}}},
+                "responses": {"200": {"description": "d", "content": {"application/json": {"schema": RUN}}}},
             },
             "put": {
-                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Run"}}}},
+                "requestBody": {"content": {"application/json": {"schema": RUN}}},
                 "responses": {"200": {"description": "{{apiKey}}"}},
                 "summary": "{{apiKey}}",
             },
@@ -31,10 +32,11 @@ OPENAPI = {
 }  # fmt: skip
 
 
-async def register(house: House, **more: Any) -> None:
+async def register(house: House, **more: Any) -> Any:
     body = {"name": "shop", "base_url": "http://127.0.0.1:9", "prefix": "/shop", "openapi": OPENAPI, **more}
     reply = await house.ask("POST", "/gateway/register", key=await house.key("admin"), body=json.dumps(body).encode())
     assert reply.status == 200, reply.body
+    return reply.told
 
 
 async def read(house: House, path: str, *scopes: str, site: str = "acme") -> Any:
@@ -97,3 +99,10 @@ async def test_the_collection(house: House) -> None:
     document = await read(house, "/openapi.json", "admin")
     count = sum(len(item) for item in document["paths"].values())
     assert sum(len(items) for items in folders.values()) == count
+
+
+async def test_what_breaks_callers_is_a_warning(house: House) -> None:
+    assert not [one for one in (await register(house))["warnings"] if "breaks" in one]
+    kept = {"get": OPENAPI["paths"]["/items/{id}"]["get"]}  # type: ignore[index]
+    told = await register(house, openapi={**OPENAPI, "paths": {"/items/{id}": kept}})
+    assert "breaks callers: PUT /items/{id}: is gone" in told["warnings"]
