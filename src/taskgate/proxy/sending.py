@@ -175,7 +175,7 @@ class Sending(Call):
         self.sent_at = monotonic()
         self.deadline = min(self._within(self.lane.policy.timeouts.first_byte_s), self.chain_at)
         kept = self.kept
-        if not kept and self.has_body_ended:
+        if not kept and self.head.body_length == 0:
             upstream.transport.write(self._head_lines())
         elif self.head.body_length is None:
             framed = [chunk(piece) for piece in kept]
