@@ -71,7 +71,7 @@ def open_taskgate(processes: Processes, run: Path, upstream: Upstream) -> Runnin
     trust = {"SSL_CERT_FILE": str(upstream.authority)}
     door = open_gateway(processes, run, name="proxy-gateway", before=pinned(0), settings=trust)
     url, key = door.environment["TASKGATE_URL"], door.environment["TASKGATE_API_KEY"]
-    limit = {"rate": 1e9, "burst": 1e9, "per": "principal"}
+    limit = {"rate": 1e7, "burst": 1e7, "per": "principal"}
     bases = {
         "plain": f"http://127.0.0.1:{upstream.plain}",
         "tls": f"https://localhost:{upstream.tls}",
