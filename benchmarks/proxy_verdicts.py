@@ -77,8 +77,10 @@ def _shares(samples: Samples) -> list[str]:
     ours, theirs = samples.get(OURS, {}), samples.get(LIMIT, {})
     told = []
     for row, title in ROWS.items():
+        if row in ("one", "paced", "idle"):
+            continue
         ratios = ratios_of(ours.get(row, []), theirs.get(row, []), "rate")
-        if ratios and row not in ("one", "paced", "idle"):
+        if ratios:
             scatter = f" (spread {spread(ratios)})" if len(ratios) > 1 else ""
             told.append(f"{title}: {median(ratios):.0%} of nginx{scatter}")
     return told
