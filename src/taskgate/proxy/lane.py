@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from taskgate.identity.principal import Principal
 from taskgate.limits.breaker import Breaker
@@ -17,6 +17,7 @@ from taskgate.proxy.admission import RouteLimits
 from taskgate.proxy.counters import RouteCounters
 from taskgate.proxy.pool import Pool
 from taskgate.proxy.ports import Head
+from taskgate.reach.addresses import read_base_url
 from taskgate.routes.policy import Effective
 from taskgate.routes.service import Route, Service
 
@@ -31,7 +32,7 @@ class Target:
     __slots__ = ("_before", "_parts")
 
     def __init__(self, public: str, upstream: str, *, base_url: str = "") -> None:
-        self._before = quote(urlsplit(base_url).path.rstrip("/"), safe=_SEGMENT + "/%").encode("ascii")
+        self._before = quote(read_base_url(base_url).target, safe=_SEGMENT + "/%").encode("ascii") if base_url else b""
         self._parts: list[tuple[bytes, int]] | None = None
         if upstream and upstream != public:
             self._parts = _parts(public, upstream)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,6 +16,7 @@ from taskgate.errors import NotNow, TaskgateError, TooLarge, UpstreamError, Upst
 from taskgate.proxy.caller import Reply
 from taskgate.proxy.pieces import plain
 from taskgate.proxy.ports import Pair
+from taskgate.reach.addresses import read_base_url
 from taskgate.routes.service import Service
 from taskgate.runs.run import Run
 from taskgate.runs.task import Target
@@ -33,7 +33,7 @@ MEDIA: tuple[Pair, ...] = ((b"content-type", b"application/json"), (b"accept", b
 
 def target_of(service: Service, target: Target) -> bytes:
     """Path and query to ask: the base URL's own path, then the target's."""
-    base = urlsplit(service.base_url).path.rstrip("/")
+    base = read_base_url(service.base_url).target
     return ((base + target.path) or "/").encode("ascii")
 
 

@@ -6,6 +6,7 @@ place on that way that has the method wins: HEAD is served by GET unless it has 
 method that has none. Two templates that differ only in the names of their variables are the same path (OpenAPI's
 rule), and of two entries for one place the first stays.
 A look-up visits every node of the tree at most once, whatever the path is: nothing here backtracks.
+A changed table is a new one that shares with the old all that stayed: it costs what changed.
 """
 
 from __future__ import annotations
@@ -29,22 +30,45 @@ class _Node(Generic[T]):
         self.rest: dict[str, T] = {}
         self.values: dict[str, T] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.literals or self.variable or self.rest or self.values)
+
+    def copied(self) -> _Node[T]:
+        """A node of its own, over the same nodes below."""
+        node: _Node[T] = _Node()
+        node.literals, node.variable = dict(self.literals), self.variable
+        node.rest, node.values = dict(self.rest), dict(self.values)
+        return node
+
 
 class RouteTable(Generic[T]):
-    """Values by (method, path template). Built once, then only read."""
+    """Values by (method, path template), `len` of them. Built once, then only read."""
 
-    __slots__ = ("_exact", "_is_plain", "_root")
+    __slots__ = ("_count", "_exact", "_is_plain", "_root")
 
     def __init__(self, entries: Iterable[tuple[str, str, T]] = ()) -> None:
         self._exact: dict[str, dict[str, tuple[T, tuple[str, ...]]]] = {}
         self._root: _Node[T] = _Node()
-        self._is_plain = True
+        self._count = 0
+        edit = _Edit(self._exact, self._root)
         for method, template, value in entries:
-            if "{" in template:
-                self._is_plain = False
-                self._grown(template).setdefault(method, value)
-            else:
-                self._exact.setdefault(template, {}).setdefault(method, (value, _NONE))
+            self._count += edit.put(method, template, value)
+        self._is_plain = self._root.is_empty
+
+    def __len__(self) -> int:
+        return self._count
+
+    def changed(self, gone: Iterable[tuple[str, str]], come: Iterable[tuple[str, str, T]] = ()) -> RouteTable[T]:
+        """A new table without what is at these places, then with these entries; this one stays as it is."""
+        fresh: RouteTable[T] = RouteTable()
+        fresh._exact, fresh._root = dict(self._exact), self._root.copied()
+        edit = _Edit(fresh._exact, fresh._root, is_shared=True)
+        lost_count = sum([edit.drop(method, template) for method, template in gone])
+        come_count = sum([edit.put(method, template, value) for method, template, value in come])
+        fresh._count = self._count - lost_count + come_count
+        fresh._is_plain = fresh._root.is_empty
+        return fresh
 
     def find(self, method: str, path: str) -> tuple[T, tuple[str, ...]] | None:
         """The value and the texts of the path's variables, None when no route has this path and method."""
@@ -84,19 +108,6 @@ class RouteTable(Generic[T]):
             node = node.variable if segment[:1] == "{" else node.literals.get(segment)
         return None if node is None else node.values.get(method)
 
-    def _grown(self, template: str) -> dict[str, T]:
-        node = self._root
-        for segment in template.split("/")[1:]:
-            if is_rest(segment):
-                return node.rest
-            if segment[:1] == "{":
-                if node.variable is None:
-                    node.variable = _Node()
-                node = node.variable
-            else:
-                node = node.literals.setdefault(segment, _Node())
-        return node.values
-
     def _matches(self, path: str) -> Iterator[tuple[dict[str, T], tuple[str, ...]]]:
         """Every place that the path fits, the most specific first."""
         segments = path.split("/")[1:]
@@ -118,6 +129,81 @@ class RouteTable(Generic[T]):
                 literal = node.literals.get(segment)
                 if literal is not None:
                     stack.append((literal, values, depth + 1, texts))
+
+
+class _Edit(Generic[T]):
+    """Changes of a table that nobody reads yet. What it shares with another is copied before it is changed, once."""
+
+    def __init__(
+        self, exact: dict[str, dict[str, tuple[T, tuple[str, ...]]]], root: _Node[T], *, is_shared: bool = False
+    ) -> None:
+        self._exact = exact
+        self._root = root
+        self._is_shared = is_shared
+        self._own_paths: set[str] = set()
+        self._own_nodes = {root}
+
+    def put(self, method: str, template: str, value: T) -> bool:
+        """Whether the place was free: the first that came to it stays."""
+        if "{" in template:
+            *way, last = template.split("/")[1:]
+            node = self._root
+            for segment in way:
+                node = self._below(node, segment)
+            values = node.rest if is_rest(last) else self._below(node, last).values
+            is_free = method not in values
+            values.setdefault(method, value)
+            return is_free
+        methods = self._methods(template)
+        is_free = method not in methods
+        methods.setdefault(method, (value, _NONE))
+        return is_free
+
+    def drop(self, method: str, template: str) -> bool:
+        """Whether something stood there. Nodes that hold nothing more go too."""
+        if "{" not in template:
+            methods = self._methods(template)
+            found = methods.pop(method, None) is not None
+            if not methods:
+                del self._exact[template]
+            return found
+        way = [self._root]
+        segments = template.split("/")[1:]
+        last = segments.pop() if is_rest(segments[-1]) else ""
+        for segment in segments:
+            way.append(self._below(way[-1], segment))
+        values = way[-1].rest if last else way[-1].values
+        found = values.pop(method, None) is not None
+        for segment in reversed(segments):
+            if not way.pop().is_empty:
+                break
+            if segment[:1] == "{":
+                way[-1].variable = None
+            else:
+                del way[-1].literals[segment]
+        return found
+
+    def _methods(self, template: str) -> dict[str, tuple[T, tuple[str, ...]]]:
+        methods = self._exact.get(template)
+        if methods is None:
+            methods = self._exact[template] = {}
+        elif self._is_shared and template not in self._own_paths:
+            methods = self._exact[template] = dict(methods)
+        self._own_paths.add(template)
+        return methods
+
+    def _below(self, node: _Node[T], segment: str) -> _Node[T]:
+        is_variable = segment[:1] == "{"
+        below = node.variable if is_variable else node.literals.get(segment)
+        if below is not None and (below in self._own_nodes or not self._is_shared):
+            return below
+        below = _Node() if below is None else below.copied()
+        self._own_nodes.add(below)
+        if is_variable:
+            node.variable = below
+        else:
+            node.literals[segment] = below
+        return below
 
 
 def is_rest(segment: str) -> bool:

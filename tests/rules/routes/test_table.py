@@ -116,3 +116,34 @@ def test_no_path_is_slow() -> None:
     assert table.find("GET", "/" + "a/" * 11 + "nope") is None
     assert table.find("GET", "/" + "a/" * 100_000) is None
     assert time.process_time() - start < 0.5
+
+
+ENTRIES = st.lists(st.tuples(METHODS, TEMPLATES), max_size=12)
+
+
+@given(ENTRIES, ENTRIES, ENTRIES, METHODS, PATHS)
+def test_a_changed_table_is_what_a_new_one_would_be_and_the_old_stays(
+    first: list[tuple[str, str]], gone: list[tuple[str, str]], come: list[tuple[str, str]], method: str, path: str
+) -> None:
+    old = [(own, template, (0, number)) for number, (own, template) in enumerate(first)]
+    new = [(own, template, (1, number)) for number, (own, template) in enumerate(come)]
+    table = RouteTable(old)
+    before = table.find(method, path), table.methods(path), len(table)
+    changed = table.changed(gone, new)
+    places = {(own, *place(template)) for own, template in gone}
+    kept = [one for one in old if (one[0], *place(one[1])) not in places]
+    fresh = RouteTable([*kept, *new])
+    assert (changed.find(method, path), changed.methods(path), len(changed)) == (
+        fresh.find(method, path),
+        fresh.methods(path),
+        len(fresh),
+    )
+    assert (table.find(method, path), table.methods(path), len(table)) == before
+
+
+def test_what_left_leaves_nothing() -> None:
+    entries = [("GET", "/a/{x}/b", 1), ("GET", "/a/{x}/{r:path}", 2), ("GET", "/a", 3)]
+    table = RouteTable(entries)
+    empty = table.changed([(method, template) for method, template, _ in entries])
+    assert (len(empty), empty._exact, empty._root.is_empty, empty._is_plain) == (0, {}, True, True)
+    assert len(table) == 3
