@@ -1,4 +1,7 @@
-"""`taskgate openapi`: look at services' documents before they are registered."""
+"""`taskgate openapi`: look at services' documents before they are registered.
+
+Needs no gateway; reads files and addresses that the person at the keyboard names, and writes nothing.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ def collection_of(document: dict[str, Any]) -> dict[str, Any]:
     writer = _Writer(document)
     folders: dict[str, list[Item]] = {tag["name"]: [] for tag in document.get("tags", ())}
     for path, method, operation in operations_of(document):
-        folders.setdefault(operation.get("tags", ["Others"])[0], []).append(writer.item(path, method, operation))
+        folders.setdefault(operation.get("tags", ["Others"])[0], []).append(
+            writer.item(path, method, operation=operation)
+        )
     info = document["info"]
     return {
         "info": {"name": info["title"], "description": info.get("description", ""), "schema": SCHEMA},
@@ -50,7 +52,7 @@ class _Writer:
         self._components = document.get("components", {})
         self._examples = ExampleMaker(self._components.get("schemas", {}))
 
-    def item(self, path: str, method: str, operation: Item) -> Item:
+    def item(self, path: str, method: str, *, operation: Item) -> Item:
         """One request."""
         parameters = [self._seen(parameter) for parameter in operation.get("parameters", ())]
         request: Item = {

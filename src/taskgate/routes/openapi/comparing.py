@@ -36,7 +36,7 @@ class SchemaComparison:
         self._pairs: set[tuple[int, int, Direction]] = set()
         self._held: list[Object] = []
 
-    def compare(self, old: Any, new: Any, direction: Direction, *, place: str, depth: int = 0) -> None:
+    def compare(self, old: Any, new: Any, *, direction: Direction, place: str, depth: int = 0) -> None:
         """Tell every break between the two schemas."""
         key = (id(old), id(new), direction)
         if key in self._pairs or len(self._pairs) > MAX_PAIRS or depth > MAX_DEPTH:
@@ -53,7 +53,7 @@ class SchemaComparison:
         self._properties(was, now, direction, place=place, depth=depth)
         for name, step in (("items", "[]"), ("additionalProperties", "{}")):
             if isinstance(was.get(name), dict) and isinstance(now.get(name), dict):
-                self.compare(was[name], now[name], direction, place=f"{place}{step}", depth=depth + 1)
+                self.compare(was[name], now[name], direction=direction, place=f"{place}{step}", depth=depth + 1)
 
     def _types(self, was: Object, now: Object, direction: Direction, place: str) -> None:
         if any(name in side for name in CHOICES for side in (was, now)):
@@ -106,7 +106,7 @@ class SchemaComparison:
             for name in sorted((needed[0] - needed[1]) & after.keys()):
                 self._tell(f"{place}.{name}", "is no longer always there")
         for name in (name for name in before if name in after):
-            self.compare(before[name], after[name], direction, place=f"{place}.{name}", depth=depth + 1)
+            self.compare(before[name], after[name], direction=direction, place=f"{place}.{name}", depth=depth + 1)
 
     def _choices(self, was: Object, now: Object, direction: Direction, *, place: str, depth: int) -> None:
         before, after = _alternatives(was), _alternatives(now)
@@ -115,9 +115,9 @@ class SchemaComparison:
         added = [one for one in after if _label(one) not in {_label(other) for other in before}]
         for one in before:
             if _label(one) in known:
-                self.compare(one, known[_label(one)], direction, place=place, depth=depth + 1)
+                self.compare(one, known[_label(one)], direction=direction, place=place, depth=depth + 1)
         if len(lost) == len(added) == 1:
-            self.compare(lost[0], added[0], direction, place=place, depth=depth + 1)
+            self.compare(lost[0], added[0], direction=direction, place=place, depth=depth + 1)
             return
         for one in lost if direction == "request" else added:
             self._tell(place, f"{'no longer takes' if direction == 'request' else 'may be'} {_label(one)[:80]}")

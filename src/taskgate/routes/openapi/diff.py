@@ -96,7 +96,7 @@ class _Diff:
                 continue
             if now.get("required") and not was.get("required"):
                 self._tell(told, "is required")
-            self._schemas.compare(_schema_in(was), _schema_in(now), "request", place=told)
+            self._schemas.compare(_schema_in(was), _schema_in(now), direction="request", place=told)
         for place, name in (key for key in before if key not in after):
             self._tell(f"{label} {place} parameter {name}", "is gone", breaking=False)
 
@@ -126,7 +126,7 @@ class _Diff:
                 self._tell(told, f"{media} is gone")
                 continue
             schemas = told_before.get("schema", {}), after[media].get("schema", {})
-            self._schemas.compare(*schemas, direction, place=told if len(before) == 1 else f"{told} {media}")
+            self._schemas.compare(*schemas, direction=direction, place=told if len(before) == 1 else f"{told} {media}")
 
     def _named(self, operation: Object, names: dict[str, str], side: int) -> dict[tuple[str, str], Object]:
         found: dict[tuple[str, str], Object] = {}

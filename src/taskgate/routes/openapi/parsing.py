@@ -30,7 +30,7 @@ def parsed(data: bytes, *, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     text = data.removeprefix(b"\xef\xbb\xbf").strip()
     tree = _from_json(text) if text.startswith((b"{", b"[")) else _from_yaml(text)
     counted = _Counted()
-    found = counted.copy(tree, "", 0)
+    found = counted.copy(tree, "", depth=0)
     if not isinstance(found, dict):
         raise refused("a document is an object")
     return found
@@ -120,7 +120,7 @@ class _Counted:
     def __init__(self) -> None:
         self._left = MAX_NODES
 
-    def copy(self, node: Any, place: str, depth: int) -> Any:
+    def copy(self, node: Any, place: str, *, depth: int) -> Any:
         """Plain JSON values alone; keys become texts."""
         self._left -= 1
         if self._left < 0:
@@ -128,9 +128,11 @@ class _Counted:
         if depth > MAX_DEPTH:
             raise refused(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, dict):
-            return {_key(name, place): self.copy(part, f"{place}/{name}", depth + 1) for name, part in node.items()}
+            return {
+                _key(name, place): self.copy(part, f"{place}/{name}", depth=depth + 1) for name, part in node.items()
+            }
         if isinstance(node, list):
-            return [self.copy(part, place, depth + 1) for part in node]
+            return [self.copy(part, place, depth=depth + 1) for part in node]
         if isinstance(node, str):
             return _encodable(node, place)
         if node is None or isinstance(node, bool | int | float):

@@ -32,7 +32,7 @@ class Rewriter:
         self._written = 0
         self.warnings = [] if warnings is None else warnings
 
-    def write(self, node: Any, kind: str, place: str = "") -> Any:
+    def write(self, node: Any, kind: str, *, place: str = "") -> Any:
         """The new object; None when there is nothing to put there."""
         if kind == "schema" and isinstance(node, bool):
             return node
@@ -74,13 +74,13 @@ class Rewriter:
 
     def _value(self, value: Any, field: Field, place: str) -> Any:
         if field.holds == "one":
-            return self.write(value, field.kind, place)
+            return self.write(value, field.kind, place=place)
         if field.holds == "list" and isinstance(value, list):
-            parts = [self.write(part, field.kind, f"{place}/{number}") for number, part in enumerate(value)]
+            parts = [self.write(part, field.kind, place=f"{place}/{number}") for number, part in enumerate(value)]
             return [part for part in parts if part is not None]
         if field.holds == "map" and isinstance(value, dict):
             named = {
-                name: self.write(part, field.kind, f"{place}/{escaped(name)}")
+                name: self.write(part, field.kind, place=f"{place}/{escaped(name)}")
                 for name, part in value.items()
                 if field.kind == "schema" or not name.startswith("x-")
             }

@@ -108,7 +108,7 @@ class _Settler:
         components: Object = done.setdefault("components", {})
         while self._waiting:
             kind, name, target = self._waiting.pop()
-            written = self._writer.write(target, kind, f"/components/{SECTIONS[kind]}/{name}")
+            written = self._writer.write(target, kind, place=f"/components/{SECTIONS[kind]}/{name}")
             if written is not None:
                 components.setdefault(SECTIONS[kind], {})[name] = written
         for kind, section in SECTIONS.items():

@@ -1,4 +1,7 @@
-"""Answers that come piece by piece, as OpenAPI 3.2 tells them: by the schema of one piece (`itemSchema`)."""
+"""Answers that come piece by piece, as OpenAPI 3.2 tells them: by the schema of one piece (`itemSchema`).
+
+An older document told the whole; nothing of it is lost, and nothing that was put in is changed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The parameters of Swagger 2.0: the plain ones get a schema of their own, `body` and `formData` become a body."""
+"""The parameters of Swagger 2.0: the plain ones get a schema of their own, `body` and `formData` become a body.
+
+What is no parameter is left for the grammar to leave out.
+"""
 
 from __future__ import annotations
 

@@ -96,40 +96,42 @@ def test_scopes_are_told() -> None:
     assert [one.scope for one in piece_of(told).operations] == ["", "read"]
 
 
-def test_servers_and_security_are_gone_and_names_are_the_services() -> None:
-    told = document(
-        {
-            "/a": {
+SECURED = document(
+    {
+        "/a": {
+            "servers": [{"url": "http://inside.test"}],
+            "get": {
+                "operationId": "a",
                 "servers": [{"url": "http://inside.test"}],
-                "get": {
-                    "operationId": "a",
-                    "servers": [{"url": "http://inside.test"}],
-                    "security": [{"key": []}],
-                    "responses": {"200": {"$ref": "#/components/responses/R"}},
-                    "callbacks": {"done": {"{$request.body#/url}": {"post": {"operationId": "done", "servers": []}}}},
+                "security": [{"key": []}],
+                "responses": {"200": {"$ref": "#/components/responses/R"}},
+                "callbacks": {"done": {"{$request.body#/url}": {"post": {"operationId": "done", "servers": []}}}},
+            },
+        },
+        "/b": {"get": {"operationId": "b"}},
+    },
+    servers=[{"url": "http://inside.test"}],
+    components={
+        "schemas": {"Item": ITEM, "Unused": ITEM},
+        "responses": {
+            "R": {
+                "description": "",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
+                "links": {
+                    "byId": {"operationId": "b"},
+                    "byRef": {"operationRef": "#/paths/~1b/get"},
+                    "gone": {"operationId": "nobody"},
+                    "far": {"operationRef": "http://evil.test/#/paths/~1b/get"},
                 },
-            },
-            "/b": {"get": {"operationId": "b"}},
+            }
         },
-        servers=[{"url": "http://inside.test"}],
-        components={
-            "schemas": {"Item": ITEM, "Unused": ITEM},
-            "responses": {
-                "R": {
-                    "description": "",
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Item"}}},
-                    "links": {
-                        "byId": {"operationId": "b"},
-                        "byRef": {"operationRef": "#/paths/~1b/get"},
-                        "gone": {"operationId": "nobody"},
-                        "far": {"operationRef": "http://evil.test/#/paths/~1b/get"},
-                    },
-                }
-            },
-            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "k"}},
-        },
-    )
-    piece = piece_of(service(told))
+        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "k"}},
+    },
+)
+
+
+def test_servers_and_security_are_gone_and_names_are_the_services() -> None:
+    piece = piece_of(service(SECURED))
     operation = shown(piece)["get", "/shop/a"]
     answer = operation["responses"]["200"]
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/shop.Item"}
