@@ -1,8 +1,8 @@
 """The gateway's side of its fronts: what they need to know, as soon as it is known.
 
 A Unix socket in the data directory, for this user alone. Every front gets the routes when it connects and every
-change after that, in order: changes are listened for before the routes are read, so that none falls between. What a
-front asks is answered out of turn; a front that goes away is forgotten with all its questions.
+change after that, in order: changes are listened for from the moment on at which the routes are read, so that none
+falls between. What a front asks is answered out of turn; a front that goes away is forgotten with all its questions.
 """
 
 from __future__ import annotations
@@ -91,13 +91,18 @@ class Feeder:
 
     async def _serve(self, channel: Channel[m.ToGateway]) -> None:
         news = self._signals.subscribe(TOPIC)
-        unsubscribe = self._bus.subscribe(
-            RoutesChanged, lambda event: channel.send(m.RoutesNow(m.lean(event.snapshot)))
-        )
+        told = self._snapshot()
+
+        def tell(event: RoutesChanged) -> None:
+            nonlocal told
+            channel.send(m.difference(told, event.snapshot))
+            told = event.snapshot
+
+        unsubscribe = self._bus.subscribe(RoutesChanged, tell)
         try:
+            channel.send(m.State(m.lean(told)))
             async with asyncio.TaskGroup() as group:
                 listening = group.create_task(self._listen(channel, group))
-                channel.send(m.State(m.lean(self._snapshot())))
                 hearing = group.create_task(_pass_on(news, channel))
                 listening.add_done_callback(lambda _: hearing.cancel())
         except* (RemoteLinkError, TaskgateError):

@@ -44,6 +44,7 @@ class Link:
         self._signals = signals
         self._on_routes = on_routes
         self._tell = tell
+        self._known = Snapshot()
         self._begun = asyncio.Event()
 
     async def start(self) -> None:
@@ -81,7 +82,8 @@ class Link:
 
     async def _hear(self, message: m.ToFront) -> None:
         if isinstance(message, m.State | m.RoutesNow):
-            self._on_routes(message.snapshot)
+            self._known = message.snapshot if isinstance(message, m.State) else m.followed(self._known, message)
+            self._on_routes(self._known)
             self._begun.set()
         elif isinstance(message, m.News):
             await self._signals.publish(message.topic, message.payload)

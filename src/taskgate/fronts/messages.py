@@ -15,7 +15,7 @@ from taskgate.identity.ports import KeyRecord
 from taskgate.identity.principal import Principal
 from taskgate.routes.ports import Health
 from taskgate.routes.records import CallRecord
-from taskgate.routes.service import Snapshot
+from taskgate.routes.service import Service, Snapshot
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -35,9 +35,13 @@ class State(msgspec.Struct, tag=True, frozen=True):
 
 
 class RoutesNow(msgspec.Struct, tag=True, frozen=True):
-    """The services changed."""
+    """The services changed since the last word of them: all their names in order, and those that are other or new."""
 
-    snapshot: Snapshot
+    names: tuple[str, ...]
+    fresh: tuple[Service, ...]
+    away: frozenset[str]
+    stale: frozenset[str]
+    number: int
 
 
 class News(msgspec.Struct, tag=True, frozen=True):
@@ -126,15 +130,31 @@ ToGateway = FindKey | ListKeys | Perform | Told | Records
 
 def lean(snapshot: Snapshot) -> Snapshot:
     """The snapshot without documents and descriptions."""
-    services = tuple(
-        msgspec.structs.replace(
-            service,
-            document=b"",
-            routes=tuple(
-                msgspec.structs.replace(route, description="", request_example=None, response_example=None)
-                for route in service.routes
-            ),
-        )
-        for service in snapshot.services
+    return msgspec.structs.replace(snapshot, services=tuple(map(_lean, snapshot.services)))
+
+
+def difference(before: Snapshot, after: Snapshot) -> RoutesNow:
+    """What to tell a front that knows `before`, a snapshot as it was published."""
+    known = {service.name: service for service in before.services}
+    return RoutesNow(
+        names=tuple(service.name for service in after.services),
+        fresh=tuple(_lean(service) for service in after.services if known.get(service.name) is not service),
+        away=after.away,
+        stale=after.stale,
+        number=after.number,
     )
-    return msgspec.structs.replace(snapshot, services=services)
+
+
+def followed(before: Snapshot, news: RoutesNow) -> Snapshot:
+    """The snapshot that a front has after these news; what did not change is the same objects."""
+    known = {service.name: service for service in (*before.services, *news.fresh)}
+    services = tuple(known[name] for name in news.names)
+    return Snapshot(services=services, away=news.away, stale=news.stale, number=news.number)
+
+
+def _lean(service: Service) -> Service:
+    routes = tuple(
+        msgspec.structs.replace(route, description="", request_example=None, response_example=None)
+        for route in service.routes
+    )
+    return msgspec.structs.replace(service, document=b"", routes=routes)
