@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 ROUNDING_S = 1e-9
+LONG_PAST = float("-inf")
 MAX_KEYS = 20_000
 
 
@@ -64,7 +65,7 @@ class Buckets:
 
     def full_at(self, key: str) -> float:
         """The moment at which this key's bucket is full again, long past when it is."""
-        return self._full_at.get(key, float("-inf"))
+        return self._full_at.get(key, LONG_PAST)
 
     def wait_s(self, key: str, now: float, *, count: float = 1.0) -> float:
         """As `Bucket.wait_s` for this key."""
@@ -72,15 +73,27 @@ class Buckets:
 
     def take(self, key: str, now: float, *, count: float = 1.0) -> float:
         """As `Bucket.take` for this key."""
-        bucket = self._bucket(key)
-        wait_s = bucket.take(now, count=count)
-        if wait_s == 0.0:
-            self._full_at[key] = bucket.full_at
-        if key in self._full_at:
-            self._full_at.move_to_end(key)
-        while self._full_at and (len(self._full_at) > self._max_keys or next(iter(self._full_at.values())) <= now):
-            self._full_at.popitem(last=False)
-        return wait_s
+        known, rate = self._full_at, self._rate
+        full_at = known.get(key, LONG_PAST)
+        begins_at = full_at if full_at > now else now
+        wait_s = begins_at - now - (rate.burst - count) / rate.rate
+        if wait_s > ROUNDING_S or count > rate.burst:
+            if full_at > LONG_PAST:
+                known.move_to_end(key)
+            return wait_s if count <= rate.burst else float("inf")
+        known[key] = begins_at + count / rate.rate
+        if full_at > LONG_PAST:
+            known.move_to_end(key)
+        else:
+            self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Let go of buckets that are full again, and of the oldest where there are too many. Looked at when a key
+        comes that was not there: only then does the table grow."""
+        known = self._full_at
+        while known and (len(known) > self._max_keys or next(iter(known.values())) <= now):
+            known.popitem(last=False)
 
     def _bucket(self, key: str) -> Bucket:
-        return Bucket(self._rate, full_at=self._full_at.get(key, float("-inf")))
+        return Bucket(self._rate, full_at=self._full_at.get(key, LONG_PAST))

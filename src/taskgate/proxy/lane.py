@@ -7,7 +7,6 @@ snapshot (pools, breakers, budgets, counters) is only referred to.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from urllib.parse import quote
 
 from taskgate.identity.principal import Principal
@@ -27,37 +26,49 @@ _SEGMENT = "!$&'()*+,=:@-._~"
 
 
 class Target:
-    """Writes the request target of an upstream from the caller's: as it is, a constant, or filled in."""
+    """Writes the request target of an upstream from the caller's: as it is, a constant, or filled in. What it takes of
+    the caller's path it takes raw, never decoded and encoded again (S14)."""
 
-    __slots__ = ("_before", "_parts")
+    __slots__ = ("_before", "_parts", "_rest_from")
 
     def __init__(self, public: str, upstream: str, *, base_url: str = "") -> None:
         self._before = quote(read_base_url(base_url).target, safe=_SEGMENT + "/%").encode("ascii") if base_url else b""
         self._parts: list[tuple[bytes, int]] | None = None
+        self._rest_from = 0
         if upstream and upstream != public:
-            self._parts = _parts(public, upstream)
+            self._parts = parts = _parts(public, upstream)
+            if len(parts) == 2 and parts[0][1] < 0 and not parts[1][0]:
+                # a literal and then the rest of the path: one cut does it
+                self._before += parts[0][0]
+                self._rest_from = -parts[0][1]
 
-    def write(self, head: Head, texts: Sequence[str]) -> bytes:
+    def write(self, head: Head) -> bytes:
         """The target, with the caller's query."""
+        target = head.target
+        if self._rest_from:
+            return self._before + target.split(b"/", self._rest_from)[self._rest_from]
         if self._parts is None:
-            return self._before + head.target
-        path = self._before
-        for literal, index in self._parts:
-            path += literal
-            if index >= 0:
-                path += quote(texts[index], safe=_SEGMENT + "/").encode("ascii")
-        _, mark, query = head.target.partition(b"?")
-        return path + mark + query
+            return self._before + target
+        raw, mark, query = target.partition(b"?")
+        segments = raw.split(b"/")
+        path = [self._before]
+        for literal, place in self._parts:
+            path += (literal, segments[place] if place > 0 else b"/".join(segments[-place:]) if place else b"")
+        return b"".join((*path, mark, query))
 
 
 def _parts(public: str, upstream: str) -> list[tuple[bytes, int]]:
-    """(literal, index of the variable behind it or -1) of an upstream's template."""
-    names = _VARIABLE.findall(public)
+    """(literal, place of the segment behind it in the caller's path) of an upstream's template; a place below zero is
+    everything from there on, 0 is nothing. A decoded path has the segments of the raw one: no slash is encoded."""
+    places = {}
+    for place, segment in enumerate(public.split("/")):
+        if (found := _VARIABLE.fullmatch(segment)) is not None:
+            places[found[1]] = -place if segment.endswith(":path}") else place
     pieces = _VARIABLE.split(upstream)
     parts = []
-    for place in range(0, len(pieces), 2):
-        index = names.index(pieces[place + 1]) if place + 1 < len(pieces) else -1
-        parts.append((quote(pieces[place], safe=_SEGMENT + "/%").encode("ascii"), index))
+    for number in range(0, len(pieces), 2):
+        place = places[pieces[number + 1]] if number + 1 < len(pieces) else 0
+        parts.append((quote(pieces[number], safe=_SEGMENT + "/%").encode("ascii"), place))
     return parts
 
 

@@ -31,6 +31,8 @@ from taskgate.routes.service import Snapshot
 from taskgate.routes.table import RouteTable
 
 SWEEP_S = 1.0
+REMEMBERED_PLACES = 4096
+REMEMBERED_LENGTH = 256
 ORDER = ("open", "half_open", "closed")
 
 
@@ -60,6 +62,7 @@ class Plane:
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()
         self._has_twins = False
+        self._remembered: dict[tuple[str, str], tuple[Lane, tuple[str, ...]]] = {}
 
     async def start(self) -> None:
         self.tasks.spawn(self._tidy(), name="idle upstream connections")
@@ -72,11 +75,12 @@ class Plane:
     def __call__(self, front: Front, head: Head) -> Item | None:
         """The item that forwards this request; None for the application, which also answers for routes that the
         caller may not know of."""
-        path, means = head.path, self.means
-        found = self._table.find(head.method, path)
-        lane, texts = (self._without_method(path), ()) if found is None else found
-        if lane is None or (texts and is_reserved(path)):
+        means = self.means
+        place = (head.method, head.path)
+        found = self._remembered.get(place) or self._find(place)
+        if found is None:
             return None
+        lane, texts = found
         try:
             principal = means.door.recall(head.pairs, query=head.query, address=head.caller)
         except TaskgateError:
@@ -84,6 +88,19 @@ class Plane:
         if principal is not None and not lane.serves(principal):
             return None
         return Exchange(means, front, head=head, lane=lane, texts=texts, principal=principal)
+
+    def _find(self, place: tuple[str, str]) -> tuple[Lane, tuple[str, ...]] | None:
+        """The lane of a method and path. What was found is remembered until the table is another one."""
+        method, path = place
+        found = self._table.find(method, path)
+        lane, texts = (self._without_method(path), ()) if found is None else found
+        if lane is None or (texts and is_reserved(path)):
+            return None
+        if len(path) <= REMEMBERED_LENGTH:
+            if len(self._remembered) >= REMEMBERED_PLACES:
+                self._remembered.clear()
+            self._remembered[place] = lane, texts
+        return lane, texts
 
     def apply(self, snapshot: Snapshot) -> None:
         """Route by this set of services from the next request on. Costs what differs from the last one."""
@@ -98,6 +115,7 @@ class Plane:
         if self._has_twins or len(table) != entries:
             table = RouteTable(entry for part in fresh.values() for entry in part.entries)
         self._table, self._parts, self._has_twins = table, fresh, len(table) != entries
+        self._remembered = {}
         for name in old.keys() - stayed:
             self.upstreams.let_go(old[name].holds)
         self.upstreams.end_swap()

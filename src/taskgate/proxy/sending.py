@@ -210,7 +210,7 @@ class Sending(Call):
         state = special.get(b"tracestate")
         return b"".join(
             (
-                head.method.encode("ascii"), b" ", target.write(head, self.texts), leg.middle, head.lines,
+                head.method.encode("ascii"), b" ", target.write(head), leg.middle, head.lines,
                 self.means.passing.forwarded(head, self.front.address), lane.prefix,
                 b"x-request-id: ", self.request_id, b"\r\ntraceparent: ", self.traceparent.encode("ascii"), b"\r\n",
                 b"tracestate: %b\r\n" % state if state is not None and b"traceparent" in special else b"",

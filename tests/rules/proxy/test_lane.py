@@ -25,7 +25,7 @@ def written(public: str, upstream: str, *, asked: bytes, base_url: str = "http:/
     head = head_of(asked)
     found = RouteTable([("GET", public, True)]).find("GET", head.path)
     assert found is not None
-    return Target(public, upstream, base_url=base_url).write(head, found[1])
+    return Target(public, upstream, base_url=base_url).write(head)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,9 @@ def written(public: str, upstream: str, *, asked: bytes, base_url: str = "http:/
         ("/p/add", "/add", b"/p/add?x=1&y", b"/add?x=1&y"),
         ("/p/{a}/{b}", "/{b}/x/{a}", b"/p/1/2", b"/2/x/1"),
         ("/p/{rest:path}", "/{rest:path}", b"/p/a/b%20c/d", b"/a/b%20c/d"),
+        ("/p/{rest:path}", "/{rest:path}", b"/%70/%41/%c3%a4/?a=/b", b"/%41/%c3%a4/?a=/b"),
+        ("/p/{a}/x/{rest:path}", "/{a}/{rest:path}", b"/p/%2B/x/%41/b?c", b"/%2B/%41/b?c"),
+        ("/p/{a}", "/q/{a}", b"/p/%41%2b", b"/q/%41%2b"),
         ("/p/{a}", "/q/{a}", b"/p/%3F%23%25", b"/q/%3F%23%25"),
         ("/p/{a}", "/q/{a}", "/p/ä".encode().replace("ä".encode(), b"%C3%A4"), b"/q/%C3%A4"),
     ],
