@@ -137,7 +137,7 @@ class HandingOn:
 
     def __call__(self, front: Front, head: Head) -> HandedOn:
         """The item that hands this request on."""
-        return HandedOn(self._means, front, head=head, lane=self._lane, texts=())
+        return HandedOn(self._means, front, head=head, lane=self._lane)
 
 
 def _named(head: Head) -> set[bytes]:

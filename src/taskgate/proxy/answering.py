@@ -153,10 +153,8 @@ class Answering(Sending):
         )
 
     def _record_answer(self, answer: AnswerReader) -> None:
-        lines = answer.lines
-        pairs = [(lines[place].lower(), lines[place + 2]) for place in range(0, len(lines), 4)]
         if self._record is not None:
-            self._record.answered(answer.status, pairs)
+            self._record.answered(answer.status, answer.pairs())
 
     # ---------------------------------------------------------------- the end
 

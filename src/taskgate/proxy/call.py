@@ -67,7 +67,7 @@ class Call:
         "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted",
         "is_whole", "kept", "lane", "leg_number", "means",
         "out_bytes", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state", "status",
-        "stops_at", "texts", "ticket", "traceparent", "upstream",
+        "stops_at", "ticket", "traceparent", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -77,14 +77,12 @@ class Call:
         *,
         head: Head,
         lane: Lane,
-        texts: tuple[str, ...] = (),
         principal: Principal | None = None,
     ) -> None:
         self.means = means
         self.front = front
         self.head = head
         self.lane = lane
-        self.texts = texts
         self.state = COLLECTING
         self.deadline = self.stops_at = self.chain_at = NEVER
         self.principal = principal

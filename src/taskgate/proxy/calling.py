@@ -103,9 +103,8 @@ class _Hearing:
         """Nobody waits for these."""
 
     def answered(self, answer: AnswerReader, piece: bytes, *, is_end: bool) -> None:
-        lines = answer.lines
         self._status = answer.status
-        self._headers = tuple((lines[place].lower(), lines[place + 2]) for place in range(0, len(lines), 4))
+        self._headers = answer.pairs()
         self.more(piece, is_end=is_end)
 
     def more(self, piece: bytes, *, is_end: bool) -> None:

@@ -13,10 +13,11 @@ import msgspec
 
 from taskgate.limits.breaker import Breaker
 from taskgate.limits.budget import RetryBudget
+from taskgate.proxy.kept import Key
 from taskgate.proxy.lane import Lane, Leg, Target
 from taskgate.proxy.pool import Pool
 from taskgate.proxy.settings import ProxySettings
-from taskgate.proxy.upstreams import Key, Upstreams
+from taskgate.proxy.upstreams import Upstreams
 from taskgate.routes.paths import is_reserved
 from taskgate.routes.policy import Alternative, BreakerRule, Effective, Policy, effective
 from taskgate.routes.service import Route, Service, Snapshot
@@ -64,13 +65,13 @@ class Compiler:
         except BaseException:
             for name, part in parts.items():
                 if before.get(name) is not part:
-                    self._upstreams.let_go(part.holds)
+                    self._upstreams.kept.let_go(part.holds)
             raise
         return parts
 
     def _part(self, service: Service, *, is_away: bool, names: tuple[str, ...], others: Others) -> Part:
         sheet = _Sheet(service, self._upstreams, others={name: (url, site_id) for name, url, site_id in others})
-        with self._upstreams.holding() as holds:
+        with self._upstreams.kept.holding() as holds:
             entries = tuple(
                 (route.method, route.path, self._lane(sheet, route, is_away=is_away))
                 for route in service.routes
@@ -93,7 +94,9 @@ class Compiler:
         if policy is None:
             policy = sheet.policies[route.policy] = self._policy(route.policy, service.policy)
         first = Leg(task=route.task) if route.task else sheet.leg(route, policy)
-        further = [leg for one in policy.fallback.to if (leg := sheet.further(route, policy, one)) is not None]
+        further = [
+            leg for one in policy.fallback.to if (leg := sheet.further(route, policy, alternative=one)) is not None
+        ]
         return Lane(
             service,
             route,
@@ -142,7 +145,7 @@ class _Sheet:
         target = Target(route.path, upstream_path, base_url=base_url)
         return Leg(pool=place[0], target=target, breaker=place[1], budget=place[2])
 
-    def further(self, route: Route, policy: Effective, alternative: Alternative) -> Leg | None:
+    def further(self, route: Route, policy: Effective, *, alternative: Alternative) -> Leg | None:
         """An alternative as a leg; None for a service that is not there, or not this site's to call."""
         if alternative.task:
             return Leg(task=alternative.task)

@@ -62,7 +62,7 @@ class Plane:
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()
         self._has_twins = False
-        self._remembered: dict[tuple[str, str], tuple[Lane, tuple[str, ...]]] = {}
+        self._remembered: dict[tuple[str, str], Lane] = {}
 
     async def start(self) -> None:
         self.tasks.spawn(self._tidy(), name="idle upstream connections")
@@ -77,19 +77,18 @@ class Plane:
         caller may not know of."""
         means = self.means
         place = (head.method, head.path)
-        found = self._remembered.get(place) or self._find(place)
-        if found is None:
+        lane = self._remembered.get(place) or self._find(place)
+        if lane is None:
             return None
-        lane, texts = found
         try:
             principal = means.door.recall(head.pairs, query=head.query, address=head.caller)
         except TaskgateError:
             principal = None  # the exchange asks again, and answers in its turn
         if principal is not None and not lane.serves(principal):
             return None
-        return Exchange(means, front, head=head, lane=lane, texts=texts, principal=principal)
+        return Exchange(means, front, head=head, lane=lane, principal=principal)
 
-    def _find(self, place: tuple[str, str]) -> tuple[Lane, tuple[str, ...]] | None:
+    def _find(self, place: tuple[str, str]) -> Lane | None:
         """The lane of a method and path. What was found is remembered until the table is another one."""
         method, path = place
         found = self._table.find(method, path)
@@ -99,8 +98,8 @@ class Plane:
         if len(path) <= REMEMBERED_LENGTH:
             if len(self._remembered) >= REMEMBERED_PLACES:
                 self._remembered.clear()
-            self._remembered[place] = lane, texts
-        return lane, texts
+            self._remembered[place] = lane
+        return lane
 
     def apply(self, snapshot: Snapshot) -> None:
         """Route by this set of services from the next request on. Costs what differs from the last one."""
@@ -117,7 +116,7 @@ class Plane:
         self._table, self._parts, self._has_twins = table, fresh, len(table) != entries
         self._remembered = {}
         for name in old.keys() - stayed:
-            self.upstreams.let_go(old[name].holds)
+            self.upstreams.kept.let_go(old[name].holds)
         self.upstreams.end_swap()
 
     def revoke(self, key_id: str) -> None:

@@ -8,6 +8,8 @@ Trailers are read and dropped: nothing that a caller was promised stands in them
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import httptools
 
 WAITING, BODY, DONE, SWITCHED = range(4)
@@ -29,8 +31,18 @@ _SPECIAL = {
     b"gateway-attempts": _DROPPED,
 }
 _OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade"})
+_USUAL = frozenset({b"close", b"keep-alive", b"Keep-Alive", b"Close"})
+_REMEMBERED_LENGTH = 64
 _MAX_LENGTH_DIGITS = 18
 MAX_HEAD_BYTES = 256 << 10
+
+
+def _read(name: bytes) -> tuple[int, bytes]:
+    """What a header is to us (0: to be passed on), and how its line begins."""
+    return _SPECIAL.get(name.lower(), 0), name + b": "
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
 
 
 class BadAnswer(Exception):
@@ -93,6 +105,11 @@ class AnswerReader:
         else:
             self.surplus = True
 
+    def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The headers that may be forwarded, names in lower case."""
+        lines = self.lines
+        return tuple((lines[place][:-2].lower(), lines[place + 1]) for place in range(0, len(lines), 3))
+
     def _count(self, data: bytes) -> None:
         if self.length is None:
             self.pieces.append(data)
@@ -137,13 +154,15 @@ class AnswerReader:
             self._parser = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        lowered = name.lower()
-        kind = _SPECIAL.get(lowered)
+        kind, beginning = _remembered(name) if len(name) <= _REMEMBERED_LENGTH else _read(name)
         if self.phase != WAITING:
-            if kind is not None and kind <= _CODING and self.phase == BODY:
+            if kind and kind <= _CODING and self.phase == BODY:
                 raise BadAnswer("framing in a trailer")
-        elif kind is None:
-            self.lines += (name, b": ", value, b"\r\n")
+        elif not kind:
+            self.lines += (beginning, value, b"\r\n")
+        elif kind == _CONNECTION:
+            if value not in _USUAL:
+                self._note(kind, value)
         elif kind != _DROPPED:
             self._note(kind, value)
 
@@ -214,9 +233,9 @@ class AnswerReader:
             return
         lines = self.lines
         kept: list[bytes] = []
-        for place in range(0, len(lines), 4):
-            if lines[place].lower() not in self._named:
-                kept += lines[place : place + 4]
+        for place in range(0, len(lines), 3):
+            if lines[place][:-2].lower() not in self._named:
+                kept += lines[place : place + 3]
         self.lines = kept
 
     def _informed(self, status: int) -> None:
