@@ -53,7 +53,7 @@ class RouteTable(Generic[T]):
         self._count = 0
         edit = _Edit(self._exact, self._root)
         for method, template, value in entries:
-            self._count += edit.put(method, template, value)
+            self._count += edit.put(method, template, value=value)
         self._is_plain = self._root.is_empty
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class RouteTable(Generic[T]):
         fresh._exact, fresh._root = dict(self._exact), self._root.copied()
         edit = _Edit(fresh._exact, fresh._root, is_shared=True)
         lost_count = sum([edit.drop(method, template) for method, template in gone])
-        come_count = sum([edit.put(method, template, value) for method, template, value in come])
+        come_count = sum([edit.put(method, template, value=value) for method, template, value in come])
         fresh._count = self._count - lost_count + come_count
         fresh._is_plain = fresh._root.is_empty
         return fresh
@@ -143,7 +143,7 @@ class _Edit(Generic[T]):
         self._own_paths: set[str] = set()
         self._own_nodes = {root}
 
-    def put(self, method: str, template: str, value: T) -> bool:
+    def put(self, method: str, template: str, *, value: T) -> bool:
         """Whether the place was free: the first that came to it stays."""
         if "{" in template:
             *way, last = template.split("/")[1:]
