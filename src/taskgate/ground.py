@@ -15,6 +15,7 @@ from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.outbound.documents import WebDocuments
+from taskgate.outbound.knocking import Knocker
 from taskgate.proxy.credentials import read_credentials
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
@@ -71,6 +72,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
             bus=bus,
             clock=clock,
             reach=reach,
+            presence=Knocker(reach),
             source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
             settings=settings.routes,
             max_body_bytes=settings.proxy.body_ceiling_bytes,

@@ -43,6 +43,14 @@ class Reach(Protocol):
         ...
 
 
+class Presence(Protocol):
+    """Looks whether a service is there, without asking it for anything."""
+
+    async def answers(self, base_url: str, *, site_id: str) -> bool:
+        """Whether something takes connections at its judged address; known within a few seconds. Never raises."""
+        ...
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How a service's upstream answers: its breaker (`closed`, `open`, `half_open`), failures in a row, the last."""
 

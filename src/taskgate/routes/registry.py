@@ -20,6 +20,7 @@ from taskgate.clock import Clock
 from taskgate.errors import Conflict, Forbidden, InvalidInput, NotFound, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
+from taskgate.routes.asking import Asking
 from taskgate.routes.checking import base_url_of, check_count, check_credentials, check_registration, check_rights
 from taskgate.routes.documents import Documents
 from taskgate.routes.holdings import Clash
@@ -27,7 +28,7 @@ from taskgate.routes.leases import forgotten
 from taskgate.routes.openapi.reading import ApiDocument
 from taskgate.routes.paths import is_below
 from taskgate.routes.policy import Alternative
-from taskgate.routes.ports import DocumentSource, Reach, ServiceBook
+from taskgate.routes.ports import DocumentSource, Presence, Reach, ServiceBook
 from taskgate.routes.registering import Rights, bounded, rights_of, routes_of, service_of
 from taskgate.routes.registration import Registered, Registration
 from taskgate.routes.service import Service, Snapshot, digest_of
@@ -38,6 +39,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 SWEEP_S = 1.0
 MAX_FETCHES = 8
+NEVER_RENEWED = (
+    "it stays for {:g} s unless its lease is renewed or, as long as it never was, the service takes connections; "
+    "lease_s 0 needs neither"
+)
 
 
 class Registry:
@@ -55,6 +60,7 @@ class Registry:
         clock: Clock,
         reach: Reach,
         source: DocumentSource,
+        presence: Presence,
         settings: RouteSettings,
         max_body_bytes: int = 1 << 30,
         credentials: Container[str] | None = None,
@@ -73,6 +79,7 @@ class Registry:
         self._looked_at: dict[str, float] = {}
         self.standing = Standing(bus, clock)
         self.tasks = TaskSet()
+        self.asking = Asking(self.standing, presence, clock=clock)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -88,6 +95,7 @@ class Registry:
     async def stop(self) -> None:
         """End the sweeps and finish what was begun; what stands goes on standing."""
         await self.tasks.close()
+        await self.asking.tasks.close()
         await asyncio.gather(*self._changes, return_exceptions=True)
 
     async def register(self, principal: Principal, asked: Registration) -> Registered:
@@ -113,15 +121,13 @@ class Registry:
         if trouble:
             warnings.insert(0, f"the document could not be fetched: {trouble}")
         if service.lease_s and asked.lease_s is None:
-            warnings.append(
-                f"it stays for {service.lease_s:g} s unless its lease is renewed; lease_s 0 needs no renewal"
-            )
+            warnings.append(NEVER_RENEWED.format(service.lease_s))
         return _told(service, warnings)
 
     def renew(self, principal: Principal, name: str) -> Registered:
         """A fresh lease for a service of the caller's site; NotFound when there is none. Nothing is written."""
         service = self._own(principal, name)
-        self.standing.renew(name)
+        self.standing.renew(name, by_itself=True)
         return _told(service, [])
 
     async def withdraw(self, principal: Principal, name: str) -> None:
@@ -129,7 +135,8 @@ class Registry:
         await self._finish(self._withdraw(self._own(principal, name)))
 
     async def sweep(self) -> None:
-        """One look at the leases: who is away, whom to forget."""
+        """One look at the leases: whom to ask, who is away, whom to forget."""
+        self.asking.ask()
         verdict = self.standing.judge(keep_above=self._settings.keep_above)
         if verdict.kept and not self._is_kept:
             _log.error(

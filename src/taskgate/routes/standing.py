@@ -68,9 +68,9 @@ class Standing:
             self._present(name)
         self._publish()
 
-    def renew(self, name: str) -> None:
-        """A fresh lease; who was away is back at once."""
-        self._lease(self.services[name])
+    def renew(self, name: str, *, by_itself: bool = False) -> None:
+        """A fresh lease; who was away is back at once. `by_itself`: the service renews, and is held to its lease."""
+        self._lease(self.services[name], is_kept_up=by_itself)
         if name in self.snapshot.away:
             self._publish()
 
@@ -109,11 +109,11 @@ class Standing:
             return "away"
         return "kept" if name in self._verdict.kept else "up"
 
-    def _lease(self, service: Service) -> None:
+    def _lease(self, service: Service, *, is_kept_up: bool = False) -> None:
         self._present(service.name)
         if service.lease_s:
             until = self._clock.monotonic() + service.lease_s
-            self.leases[service.name] = Lease(until=until, lease_s=service.lease_s)
+            self.leases[service.name] = Lease(until=until, lease_s=service.lease_s, is_kept_up=is_kept_up)
         else:
             self.leases.pop(service.name, None)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.edge.http.house import House
+from taskgate.routes.registry import NEVER_RENEWED
+from taskgate.testing.clock import ManualClock
+from tests.edge.http.house import House, open_house
 
 KIT: dict[str, Any] = {
     "name": "ai-math-service",
@@ -35,7 +38,7 @@ async def test_the_body_of_the_first_kit_works_unchanged(house: House) -> None:
         "renew_after_s": 10.0,
         "warnings": [
             "POST /v1/ai/math/add has no example",
-            "it stays for 30 s unless its lease is renewed; lease_s 0 needs no renewal",
+            NEVER_RENEWED.format(30),
         ],
     }
     routes = (await house.ask("GET", "/gateway/routes", key=key)).told["routes"]
@@ -192,3 +195,28 @@ async def test_prefixes_of_a_key_over_http(house: House) -> None:
     assert (reply.status, reply.code) == (403, "PREFIX_NOT_YOURS")
     bad = await house.ask("POST", "/v1/keys", {"name": "x", "scopes": ["register"], "prefixes": ["x"]}, key=admin)
     assert (bad.status, bad.told["path"]) == (422, "/prefixes")
+
+
+async def test_the_first_kit_never_renews_and_its_routes_stay_while_it_is_there() -> None:
+    """It registers once, when it starts; then only a look at its port tells whether it lives."""
+    clock = ManualClock()
+    async with open_house(clock=clock) as house:
+        key = await house.key("register", "read")
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        assert (await house.ask("POST", "/gateway/register", KIT | {"base_url": url}, key=key)).status == 200
+
+        async def status_after(seconds: float) -> str:
+            registry = house.gateway.registry
+            while seconds > 0:
+                clock.advance(min(seconds, 2.0))
+                seconds -= 2.0
+                await registry.sweep()
+                assert await registry.asking.tasks.rest(10)
+            status: str = (await house.ask("GET", "/gateway/services", key=key)).told["services"][0]["status"]
+            return status
+
+        assert await status_after(200) == "up"
+        server.close()
+        await server.wait_closed()
+        assert await status_after(32) == "away"

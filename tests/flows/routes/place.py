@@ -47,12 +47,21 @@ class WatchedBook(MemoryServiceBook):
 
 
 class World:
-    """Which addresses may be reached, and what stands at URLs: bytes, or the error of fetching them."""
+    """Which addresses may be reached, what stands at URLs (bytes, or the error of fetching them), who is `there`."""
 
     def __init__(self) -> None:
         self.pinned: list[tuple[str, int, str]] = []
         self.documents: dict[str, bytes | Exception] = {}
         self.fetched: list[str] = []
+        self.there: set[str] = set()
+        self.asked: list[str] = []
+        self.hold: asyncio.Event | None = None
+
+    async def answers(self, base_url: str, *, site_id: str) -> bool:
+        self.asked.append(base_url)
+        if self.hold is not None:
+            await self.hold.wait()
+        return base_url in self.there
 
     async def pin(self, host: str, port: int, *, scheme: str, site_id: str) -> tuple[str, ...]:
         self.pinned.append((host, port, scheme))
@@ -84,6 +93,7 @@ class Place:
             clock=self.clock,
             reach=self.world,
             source=self.world,
+            presence=self.world,
             settings=RouteSettings(**settings),
         )
 
@@ -112,6 +122,13 @@ class Place:
                 for name in renewing:
                     self.registry.renew(SERVICE, name)
             await self.registry.sweep()
+            await settled()
+
+
+async def settled() -> None:
+    """Let what a sweep began go as far as it can without the outside."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def principal(*scopes: str, site: str = "acme", key: str = "k1", prefixes: tuple[str, ...] = ()) -> Principal:

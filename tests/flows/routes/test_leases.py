@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
 
 from taskgate.errors import NotFound
-from tests.flows.routes.place import SERVICE, Place
+from tests.flows.routes.place import SERVICE, Place, settled
 
 
 async def test_a_service_that_does_not_renew_is_away_and_comes_back(place: Place) -> None:
@@ -118,3 +119,65 @@ async def test_who_registers_again_meanwhile_is_not_taken_from_the_book() -> Non
     await place.register("a", lease_s=30.0)
     await place.registry.sweep()
     assert [one.name for one in await place.book.load()] == ["a"]
+
+
+URL = "http://127.0.0.1:8082"
+
+
+async def test_who_never_renews_stays_while_it_takes_connections(place: Place) -> None:
+    """Seed 000 registers once, when it starts."""
+    await place.register("a")
+    place.world.there = {URL}
+    heard = len(place.published)
+    await place.pass_time(300)
+    assert place.registry.snapshot.away == frozenset()
+    assert len(place.published) == heard, "a service that stays is no news"
+    assert 5 < len(place.world.asked) < 15, "asked once in a lease, not more"
+    place.world.there = set()
+    await place.pass_time(35)
+    assert place.registry.snapshot.away == {"a"}
+    place.world.there = {URL}
+    await place.pass_time(11)
+    assert place.registry.snapshot.away == frozenset(), "it cannot renew, so it is looked after"
+
+
+async def test_who_has_renewed_is_held_to_its_lease(place: Place) -> None:
+    await place.register("a")
+    place.world.there = {URL}
+    await place.pass_time(60, renewing=("a",))
+    await place.pass_time(31)
+    assert place.registry.snapshot.away == {"a"}
+    assert not place.world.asked
+    await place.register("a", "POST /other")
+    await place.pass_time(100)
+    assert place.registry.snapshot.away == frozenset(), "it began anew, and has not renewed since"
+
+
+async def test_a_look_that_hangs_holds_up_nobody(place: Place) -> None:
+    place.world.hold = asyncio.Event()
+    for name in "abc":
+        await place.register(name)
+    await place.register("d", lease_s=60.0)
+    await place.pass_time(40, renewing=("d",))
+    assert place.registry.standing.leases["a"].until < place.clock.monotonic()
+    assert len(place.world.asked) == 3, "all at once, each once at a time"
+    place.world.there = {URL}
+    place.registry.renew(SERVICE, "b")
+    until = place.registry.standing.leases["b"]
+    place.world.hold.set()
+    await settled()
+    assert {view.status for view in place.registry.standing.views(None)} == {"up"}
+    assert place.registry.standing.leases["b"] is until, "who renewed meanwhile is not touched"
+
+
+async def test_an_answer_for_what_was_replaced_counts_for_nothing(place: Place) -> None:
+    place.world.hold, place.world.there = asyncio.Event(), {URL}
+    await place.register("a", lease_s=30.0)
+    await place.pass_time(28)
+    await place.register("a", base_url="http://127.0.0.1:9999", lease_s=30.0)
+    lease = place.registry.standing.leases["a"]
+    place.world.hold.set()
+    await settled()
+    assert place.registry.standing.leases["a"] is lease
+    await place.registry.withdraw(SERVICE, "a")
+    assert place.registry.standing.leases == {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgate.routes.leases import LEAST, Lease, Verdict, forgotten, judge
+from taskgate.routes.leases import ASK_AHEAD_S, LEAST, Lease, Verdict, forgotten, judge, to_ask
 
 NOBODY = Verdict(away=frozenset(), kept=frozenset())
 
@@ -95,3 +95,24 @@ def test_forgetting() -> None:
     assert forgotten(found, now=1099.0, forget_after_s=1000.0) == []
     assert forgotten(found, now=1100.0, forget_after_s=1000.0) == ["a"]
     assert forgotten(found, now=1e9, forget_after_s=0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "asked_at", "is_kept_up", "is_due"),
+    [
+        (100.0 - ASK_AHEAD_S - 0.1, None, False, False),
+        (100.0 - ASK_AHEAD_S, None, False, True),
+        (100.0 - ASK_AHEAD_S, None, True, False),
+        (200.0, None, True, False),
+        (200.0, None, False, True),
+        (200.0, 191.0, False, False),
+        (200.0, 190.0, False, True),
+    ],
+)
+def test_who_never_renewed_is_asked_before_its_lease_lapses_and_then_sometimes(
+    now: float, asked_at: float | None, *, is_kept_up: bool, is_due: bool
+) -> None:
+    lease = Lease(until=100.0, lease_s=30.0, is_kept_up=is_kept_up)
+    if asked_at is not None:
+        lease.asked_at = asked_at
+    assert to_ask({"a": lease}, now=now) == (["a"] if is_due else [])
