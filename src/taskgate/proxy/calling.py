@@ -173,7 +173,7 @@ class _Exchange(_Hearing):
     def connected(self, upstream: Upstream) -> None:
         self._upstream = upstream
         upstream.begin(self, is_head=False, may_switch=False)
-        upstream.transport.write(self._request)
+        upstream.wire.write(self._request)
         if not self._reached.done():
             self._reached.set_result(None)
 

@@ -83,7 +83,7 @@ class Exchange(Answering):
             self._send()
         elif self.state in (SENT, ANSWERING):
             if self.head.body_length is None and self.upstream is not None:
-                self.upstream.transport.write(LAST_CHUNK)
+                self.upstream.wire.write(LAST_CHUNK)
         elif self.state == RUNNING:
             self._start_run(self.lane.legs[self.leg_number])
 
@@ -190,7 +190,7 @@ class Exchange(Answering):
         upstream = self.upstream
         if upstream is None:
             return
-        upstream.transport.write(chunk(data) if self.head.body_length is None else data)
+        upstream.wire.write(chunk(data) if self.head.body_length is None else data)
         if self.is_whole:
             self._keep_less()
         if self.state == SENT:

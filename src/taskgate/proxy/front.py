@@ -22,6 +22,7 @@ from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.refusal import Refusal
 from taskgate.proxy.sockets import SocketHandOver
 from taskgate.proxy.turn import NEVER
+from taskgate.proxy.wire import Wire
 
 _log = logging.getLogger(__name__)
 COUNTED_BYTES: Final = 32 << 10  # bodies with more than this still to come are counted
@@ -52,6 +53,7 @@ class CallerConnection(Order):
         """A caller is here; its first head has to come in time."""
         doorway = self._doorway
         self._transport = cast(asyncio.Transport, transport)
+        self._wire = Wire(self._transport, doorway.turn.outgoing)
         peer = transport.get_extra_info("peername")
         if isinstance(peer, list | tuple) and len(peer) >= 2:
             self.address, self.port = str(peer[0]), int(peer[1])
@@ -74,7 +76,7 @@ class CallerConnection(Order):
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone, or we have closed: whatever was begun for it ends."""
         self._leave()
-        self._transport = None
+        self._transport = self._wire = None
         self._mode, was = DEAF, self._mode
         tunnel, self._tunnel = self._tunnel, None
         if was == TUNNEL and tunnel is not None:
@@ -283,9 +285,12 @@ class CallerConnection(Order):
         transport, behind = self._transport, self._behind
         if transport is None:
             return
+        if self._wire is not None:
+            self._wire.flush()
         self._leave()
         self._queue.clear()
         self._mode, self._transport, self._behind = DEAF, None, b""
+        self._wire = None
         if self._holds:
             transport.resume_reading()
         transport.set_protocol(protocol)

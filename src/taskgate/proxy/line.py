@@ -11,6 +11,7 @@ import asyncio
 from typing import Final
 
 from taskgate.proxy.turn import NEVER, Turn
+from taskgate.proxy.wire import Wire
 
 ITEM_HOLDS: Final = 7
 PIPELINE: Final = 8  # a request waits for its turn: the next ones are not read
@@ -26,7 +27,7 @@ class Line(asyncio.Protocol):
 
     __slots__ = (
         "_holds", "_is_choked", "_is_lingering", "_linger_left", "_stall_at", "_stall_s", "_stalled_bytes",
-        "_transport", "_turn", "address", "deadline", "port", "scheme",
+        "_transport", "_turn", "_wire", "address", "deadline", "port", "scheme",
     )  # fmt: skip
 
     def __init__(self, turn: Turn, *, stall_s: float) -> None:
@@ -35,6 +36,7 @@ class Line(asyncio.Protocol):
         self.port = 0
         self.scheme = "http"
         self._transport: asyncio.Transport | None = None
+        self._wire: Wire | None = None
         self._holds = 0
         self._is_choked = False
         self._is_lingering = False
@@ -46,8 +48,8 @@ class Line(asyncio.Protocol):
 
     def write(self, piece: bytes) -> None:
         """Send bytes; nothing once the connection is lost."""
-        if self._transport is not None:
-            self._transport.write(piece)
+        if self._wire is not None:
+            self._wire.write(piece)
 
     def hold(self, reason: int) -> None:
         """Stop reading until every reason was released."""
@@ -78,22 +80,22 @@ class Line(asyncio.Protocol):
 
     def end_writing(self) -> None:
         """Half-close; over TLS there is no such thing, and nothing happens."""
-        transport = self._transport
-        if transport is not None and not transport.is_closing() and transport.can_write_eof():
-            transport.write_eof()
+        if self._wire is not None:
+            self._wire.end()
 
     def _paced(self, *, is_open: bool) -> None:
         """Whoever writes may go on, or has to wait."""
 
     def _close(self) -> None:
         """Send what was written, then close."""
-        if self._transport is not None:
-            self._transport.close()
+        if self._wire is not None:
+            self._wire.close()
 
     def cut(self) -> None:
         """Drop the connection at once: the other side must not take what it got for a whole answer."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self._wire is not None:
+            self._wire.flush()
+            self._wire.abort()
 
     def _linger(self) -> None:
         """Send what was written, then swallow for a while what the caller still sends."""

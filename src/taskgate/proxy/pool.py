@@ -21,6 +21,7 @@ from taskgate.lifespan import TaskSet
 from taskgate.proxy.ports import Pinner
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.upstream import Upstream
+from taskgate.proxy.wire import Outgoing
 
 FRESH_S = 1.0
 
@@ -53,7 +54,7 @@ class Pool:
     """Connections to one origin. `opened` counts all that stand, given out or not."""
 
     __slots__ = ("_connecting", "_idle", "_pinner", "_retired", "_settings", "_tasks", "_tls", "_waiting",
-                 "now", "opened", "origin")  # fmt: skip
+                 "now", "opened", "origin", "outgoing")  # fmt: skip
 
     def __init__(
         self,
@@ -64,8 +65,10 @@ class Pool:
         tls: ssl.SSLContext | None,
         tasks: TaskSet,
         now: Callable[[], float],
+        outgoing: Outgoing | None = None,
     ) -> None:
         self.origin = origin
+        self.outgoing = outgoing or Outgoing()
         self.now = now
         self.opened = 0
         self._pinner = pinner
@@ -125,7 +128,7 @@ class Pool:
         """Cut a connection; nobody hears of it again."""
         upstream.hearer = None
         upstream.is_sound = False
-        upstream.transport.abort()
+        upstream.wire.abort()
 
     def gone(self, upstream: Upstream) -> None:
         """A connection has ended."""

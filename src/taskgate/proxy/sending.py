@@ -176,14 +176,12 @@ class Sending(Call):
         self.deadline = min(self._within(self.lane.policy.timeouts.first_byte_s), self.chain_at)
         kept = self.kept
         if not kept and self.head.body_length == 0:
-            upstream.transport.write(self._head_lines())
+            upstream.wire.write(self._head_lines())
         elif self.head.body_length is None:
             framed = [chunk(piece) for piece in kept]
-            upstream.transport.write(
-                b"".join((self._head_lines(), *framed, LAST_CHUNK if self.has_body_ended else b""))
-            )
+            upstream.wire.write(b"".join((self._head_lines(), *framed, LAST_CHUNK if self.has_body_ended else b"")))
         else:
-            upstream.transport.write(b"".join((self._head_lines(), *kept)))
+            upstream.wire.write(b"".join((self._head_lines(), *kept)))
         if kept:
             self._keep_less()
             self.front.release(HOLD_BODY)

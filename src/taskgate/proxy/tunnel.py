@@ -45,13 +45,13 @@ class Relay:
     def end_if_both(self) -> None:
         """Both directions have ended: so has the tunnel."""
         if self.has_caller_ended and self.has_upstream_ended and self._closes():
-            self.upstream.transport.close()
+            self.upstream.wire.close()
             self.front.finished(keep_alive=False)
 
     def cut(self, *, caller: bool = True) -> None:
         """End both connections at once; `caller`: its own too."""
         if self._closes():
-            self.upstream.transport.abort()
+            self.upstream.wire.abort()
             if caller:
                 self.front.abort()
 
@@ -82,16 +82,16 @@ class CallerSide:
         relay.touch()
         relay.bytes_in += len(data)
         if not relay.is_over:
-            relay.upstream.transport.write(data)
+            relay.upstream.wire.write(data)
 
     def ended(self) -> None:
         relay = self._relay
         if relay.is_over or relay.has_caller_ended:
             return
         relay.has_caller_ended = True
-        transport = relay.upstream.transport
-        if transport.can_write_eof():
-            transport.write_eof()
+        wire = relay.upstream.wire
+        if wire.transport.can_write_eof():
+            wire.end()
             relay.end_if_both()
         else:
             relay.cut()

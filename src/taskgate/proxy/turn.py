@@ -11,6 +11,7 @@ import logging
 from typing import Protocol
 
 from taskgate.clock import Clock, SystemClock
+from taskgate.proxy.wire import Outgoing
 
 _log = logging.getLogger(__name__)
 PERIOD_S = 0.5
@@ -26,13 +27,17 @@ class Timed(Protocol):
 
 
 class Turn:
-    """The sweep. Everything in `timed` is looked at in every period while it runs."""
+    """The sweep. Everything in `timed` is looked at in every period while it runs; `outgoing` is what its connections
+    send at the end of a turn of the loop."""
 
-    def __init__(self, clock: Clock | None = None, *, period_s: float = PERIOD_S) -> None:
+    def __init__(
+        self, clock: Clock | None = None, *, period_s: float = PERIOD_S, outgoing: Outgoing | None = None
+    ) -> None:
         self._clock = clock or SystemClock()
         self._period_s = period_s
         self._timer: asyncio.TimerHandle | None = None
         self.timed: set[Timed] = set()
+        self.outgoing = outgoing or Outgoing()
         self.now = self._clock.monotonic()
 
     def add(self, timed: Timed) -> None:

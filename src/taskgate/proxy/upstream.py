@@ -11,6 +11,7 @@ import asyncio
 from typing import Protocol, cast
 
 from taskgate.proxy.reader import DONE, SWITCHED, WAITING, AnswerReader, BadAnswer
+from taskgate.proxy.wire import Outgoing, Wire
 
 WRITE_HIGH_BYTES = 256 << 10
 
@@ -56,6 +57,8 @@ class Raw(Protocol):
 class Home(Protocol):
     """The pool that a connection lives in."""
 
+    outgoing: Outgoing
+
     def joined(self, upstream: Upstream) -> None: ...
 
     def drop(self, upstream: Upstream) -> None: ...
@@ -67,9 +70,10 @@ class Upstream(asyncio.Protocol):
     """`served` requests were answered before; `is_heard` once the present one got a byte of an answer; a connection
     that is not `is_sound` is never used again."""
 
-    __slots__ = ("hearer", "home", "idle_since", "is_heard", "is_sound", "raw", "reader", "served", "transport")
+    __slots__ = ("hearer", "home", "idle_since", "is_heard", "is_sound", "raw", "reader", "served", "transport", "wire")
 
     transport: asyncio.Transport
+    wire: Wire
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -82,7 +86,7 @@ class Upstream(asyncio.Protocol):
         self.is_sound = True
 
     def begin(self, hearer: Hearer, *, is_head: bool, may_switch: bool) -> None:
-        """The next request is this hearer's; it writes to `transport` itself."""
+        """The next request is this hearer's; it writes to `wire` itself."""
         self.hearer = hearer
         self.is_heard = False
         self.reader.begin(is_head=is_head, may_switch=may_switch)
@@ -92,6 +96,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self.wire = Wire(self.transport, self.home.outgoing)
         self.home.joined(self)
 
     def data_received(self, data: bytes) -> None:

@@ -23,6 +23,7 @@ from taskgate.proxy.kept import Kept
 from taskgate.proxy.pool import Origin, Pool
 from taskgate.proxy.ports import Pinner
 from taskgate.proxy.settings import ProxySettings
+from taskgate.proxy.wire import Outgoing
 from taskgate.reach.addresses import read_base_url
 from taskgate.routes.policy import BreakerRule, RateLimit
 from taskgate.routes.service import Route, Service
@@ -47,6 +48,7 @@ class Upstreams:
         self._tasks = tasks
         self._tls = tls
         self._share = share
+        self._outgoing = Outgoing()
         self.kept = Kept()
 
     def pool(self, base_url: str, *, site_id: str) -> Pool:
@@ -62,6 +64,7 @@ class Upstreams:
                 tls=self._tls,
                 tasks=self._tasks,
                 now=time.monotonic,
+                outgoing=self._outgoing,
             ),
         )
 

@@ -15,6 +15,7 @@ from taskgate.proxy.ports import Claims, Front, Head, Tunnel
 from taskgate.proxy.refusal import write_problem
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.turn import NEVER, Timed, Turn
+from taskgate.proxy.wire import Outgoing
 
 
 class HandClock:
@@ -34,7 +35,7 @@ class HandTurn(Turn):
     """A sweep that is made by hand."""
 
     def __init__(self, clock: HandClock) -> None:
-        super().__init__(clock)
+        super().__init__(clock, outgoing=Outgoing(lambda flush: flush()))
         self.clock = clock
 
     def add(self, timed: Timed) -> None:
