@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from taskgate.edge.http.document import OWN_TAGS
 from taskgate.runs.task import TaskDefinition
 from tests.edge.http.house import ECHO, House
 
@@ -99,6 +100,13 @@ async def test_each_task_has_its_own_operation(house: House) -> None:
         "POST", "/v1/tasks/demo.echo/runs", content["examples"]["example 1"]["value"], key=await house.key("submit")
     )
     assert sent.status == 202
+
+
+async def test_every_group_of_our_own_has_words_and_stands_last(house: House) -> None:
+    tags = (await document(house, "admin"))["tags"]
+    places = [tag["name"] in OWN_TAGS for tag in tags]
+    assert places == sorted(places)
+    assert {tag["name"] for tag in tags if tag["description"] == "Tasks that you may run."} == {"Run · demo"}
 
 
 async def test_only_what_the_caller_may_see(house: House) -> None:

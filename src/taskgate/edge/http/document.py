@@ -32,6 +32,7 @@ from taskgate.runs.task import TaskDefinition
 
 Form = Callable[[dict[str, Any]], dict[str, Any]]
 OWN_TAGS = {
+    "Services": "HTTP services that have registered themselves, and their routes.",
     "Runs": "Durable work: accepted once, done under leases, ended once.",
     "Tasks": "What can be done, and how.",
     "Workers": "Who does it.",
@@ -96,6 +97,7 @@ class DocumentEndpoint:
         pieces = await self._services.seen_by(principal.site_id)
         operator = principal.may("admin")
         document = merge(own, pieces, version=version, allows=_allowed(principal), operator=operator)
+        document["tags"].sort(key=lambda tag: tag["name"] in OWN_TAGS)  # how to operate the gateway comes last
         body = msgspec.json.encode(form(document))
         self._answers.keep(who, body, number=number, tasks=tasks)
         return body
@@ -136,7 +138,8 @@ def merged(
         "info": {
             "title": "taskgate",
             "version": __version__,
-            "description": "One door for AI work. Every task that you may run stands here as its own operation.",
+            "description": "One door for AI work: every task that you may run and every route that you may call, "
+            "each as an operation of its own, and behind them the gateway's own API.",
         },
         "security": [{name: []} for name in SECURITY],
         "tags": [_tag(name, version) for name in sorted(tags, key=_rank)],

@@ -16,7 +16,7 @@ from taskgate.routes.openapi.rewriting import Object
 from taskgate.routes.openapi.streams import with_items
 
 VERSIONS = {"3.1": "3.1.1", "3.2": "3.2.0"}
-STALE = "This is not its present documentation: {}."
+STALE = "Stale: {}."
 
 
 def _everything(_: str) -> bool:
@@ -45,7 +45,8 @@ def merge(
         merger.add(piece, operations)
         told = _tags_of(piece, operations, version=version, operator=operator)
         groups.append({"name": piece.service, "tags": [tag["name"] for tag in told]})
-        tags.extend(told)
+        # a service may be called like a group of our own: it stands in it then, for a tag is told once
+        tags.extend(tag for tag in told if all(tag["name"] != other["name"] for other in tags))
     document = {**own, "openapi": VERSIONS[version], "tags": tags}
     document |= {"paths": merger.paths, "components": merger.components}
     if version == "3.1":
@@ -94,8 +95,8 @@ def _renamed(told: Object, names: dict[str, str]) -> Object:
 
 def _tags_of(piece: Piece, operations: list[PieceOperation], *, version: str, operator: bool) -> list[Object]:
     """The service's own tag, then those of its document that are used, as its children."""
-    words = [piece.title, STALE.format(piece.stale) if piece.stale else ""]
-    head: Object = {"name": piece.service, "description": " · ".join(part for part in words if part)}
+    stale = STALE.format(piece.stale) if piece.stale else ""
+    head: Object = {"name": piece.service, "description": _joined(piece.title, stale)}
     if piece.stale:
         head["x-stale"] = True
     if operator:
@@ -106,9 +107,14 @@ def _tags_of(piece: Piece, operations: list[PieceOperation], *, version: str, op
     children: list[Object] = []
     for name in piece.tags:
         if name in used:
-            child: dict[str, Any] = {"name": name, "description": piece.tags[name]}
+            # a page shows a tag only where operations stand, so the parent's note alone may be seen by nobody
+            child: dict[str, Any] = {"name": name, "description": _joined(piece.tags[name], stale)}
             children.append({**child, "parent": piece.service, "kind": "nav"} if version == "3.2" else child)
     return [head, *children]
+
+
+def _joined(*words: str) -> str:
+    return " · ".join(word for word in words if word)
 
 
 def operations_of(document: Object) -> list[tuple[str, str, Object]]:

@@ -192,7 +192,8 @@ class _Maker:
         return node
 
     def _tag(self, name: str) -> str:
-        return f"{self._service.name} · {name[:120]}"
+        """A document's tag that is called like its service is the service's own."""
+        return self._service.name if name == self._service.name else f"{self._service.name} · {name[:120]}"
 
     def _needed(
         self, operations: tuple[PieceOperation, ...], adapter: Adapter

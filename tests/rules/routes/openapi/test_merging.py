@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,6 +105,21 @@ def test_tags_stand_under_their_service() -> None:
     child = {"name": "shop · users", "description": "d", "parent": "shop", "kind": "nav"}
     assert newer["tags"] == [{"name": "shop", "description": "t", "kind": "nav"}, child]
     assert "x-tagGroups" not in newer
+
+
+def test_a_note_of_staleness_stands_wherever_operations_do() -> None:
+    """A page shows no tag without operations, so the service's own may be seen by nobody."""
+    piece = piece_of(service(document({"/a": {"get": {"tags": ["users"]}}}, tags=[{"name": "users"}])))
+    merged = merge(OWN, [msgspec.structs.replace(piece, stale="why")])
+    assert [tag["description"] for tag in merged["tags"]] == ["t · Stale: why.", "Stale: why."]
+
+
+def test_a_tag_is_told_once() -> None:
+    """The service's own where its document calls one like it; and where the gateway has a group of that name."""
+    piece = piece_of(service(document({"/a": {"get": {"tags": ["shop"]}}})))
+    merged = merge({**OWN, "tags": [{"name": "shop", "description": "ours"}]}, [piece])
+    assert merged["paths"]["/shop/a"]["get"]["tags"] == ["shop"]
+    assert merged["tags"] == [{"name": "shop", "description": "ours"}]
 
 
 def test_operators_alone_see_where_services_are() -> None:

@@ -41,12 +41,39 @@
     });
   };
 
-  const open = async (key) => {
+  const read = async (path, key) => {
     const headers = key ? { "X-API-Key": key } : {};
-    const answer = await fetch("/openapi.json", { headers, credentials: "omit", cache: "no-store" });
+    const answer = await fetch(path, { headers, credentials: "omit", cache: "no-store" });
     const told = await answer.json();
     if (!answer.ok) { throw new Error(told.detail || `refused with ${answer.status}`); }
-    show(told, key);
+    return told;
+  };
+
+  // A link could not bring the key along, so the file is fetched with it and handed to the browser.
+  const offer = (key) => {
+    const forms = document.getElementById("forms");
+    const trouble = document.getElementById("trouble");
+    forms.hidden = false;
+    forms.addEventListener("click", async ({ target }) => {
+      if (!target.dataset.path) { return; }
+      trouble.textContent = "";
+      try {
+        const told = await read(target.dataset.path, key);
+        const file = new Blob([JSON.stringify(told, null, 2)], { type: "application/json" });
+        const link = document.createElement("a");
+        link.href = URL.createObjectURL(file);
+        link.download = target.dataset.file;
+        link.click();
+        setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      } catch (error) {
+        trouble.textContent = error.message;
+      }
+    });
+  };
+
+  const open = async (key) => {
+    show(await read("/openapi.json", key), key);
+    offer(key);
   };
 
   form.addEventListener("submit", async (event) => {
