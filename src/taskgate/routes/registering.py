@@ -19,7 +19,6 @@ from taskgate.routes.paths import checked_template, is_below, is_reserved, is_wi
 from taskgate.routes.registration import Registration, WantedRoute
 from taskgate.routes.service import Route, Service
 from taskgate.routes.settings import RouteSettings
-from taskgate.routes.table import ANY
 
 MAX_WARNINGS = 50
 _UNFIT = re.compile(r"[^A-Za-z0-9_.:@-]+")
@@ -198,8 +197,6 @@ def _warned(routes: Sequence[Route], operations: Iterable[DocumentedOperation], 
             missing.append("example")
         if missing:
             warnings.append(f"{_shown(route.method, route.path)} has no {' and no '.join(missing)}")
-        if route.method == ANY:
-            warnings.append(f"{_shown(route.method, route.path)} serves every method: documents cannot show it")
     return warnings
 
 

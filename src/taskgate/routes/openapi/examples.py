@@ -102,7 +102,7 @@ class ExampleMaker:
                 waiting.append(self._schemas.get(reference.rsplit("/", 1)[-1]))
             waiting.extend(part.get("allOf", ()))
             choices = [choice for name in ("oneOf", "anyOf") for choice in part.get(name, ())]
-            waiting.extend([choice for choice in choices if not _is_null(choice)][:1])
+            waiting.extend(([choice for choice in choices if not _is_null(choice)] or choices)[:1])
             _draw_in(flat, part)
         return flat, above
 

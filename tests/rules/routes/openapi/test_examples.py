@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskgate.routes.openapi.examples import MAX_LENGTH, NOTHING, ExampleMaker
@@ -92,7 +92,8 @@ SCHEMAS = st.recursive(
 
 
 @given(SCHEMAS)
+@example({"anyOf": [{"type": "null"}, {"type": "null"}]})
 def test_examples_fit_their_schemas(schema: dict[str, Any]) -> None:
-    example = ExampleMaker({}).example(schema)
-    assert example == ExampleMaker({}).example(schema)
-    jsonschema_rs.validate(schema, example)
+    made = ExampleMaker({}).example(schema)
+    assert made == ExampleMaker({}).example(schema)
+    jsonschema_rs.validate(schema, made)
