@@ -76,7 +76,7 @@ class CallerConnection(Order):
     def connection_lost(self, exc: Exception | None) -> None:
         """The caller is gone, or we have closed: whatever was begun for it ends."""
         self._leave()
-        self._transport = self._wire = None
+        self._transport = None
         self._mode, was = DEAF, self._mode
         tunnel, self._tunnel = self._tunnel, None
         if was == TUNNEL and tunnel is not None:
@@ -285,12 +285,9 @@ class CallerConnection(Order):
         transport, behind = self._transport, self._behind
         if transport is None:
             return
-        if self._wire is not None:
-            self._wire.flush()
         self._leave()
         self._queue.clear()
         self._mode, self._transport, self._behind = DEAF, None, b""
-        self._wire = None
         if self._holds:
             transport.resume_reading()
         transport.set_protocol(protocol)
@@ -312,6 +309,9 @@ class CallerConnection(Order):
         """Nobody looks after this connection any more."""
         if self._is_pending:
             self._settle()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.left()
         del self._parser  # it refers to this connection, and this to it
         self._doorway.turn.discard(self)
         self._doorway.server_state.connections.discard(self)

@@ -137,6 +137,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_sound = False
+        self.wire.left()
         self.home.gone(self)
         hearer, self.hearer = self.hearer, None
         raw, self.raw = self.raw, None

@@ -11,18 +11,26 @@ import asyncio
 from collections.abc import Callable
 
 LARGE_BYTES = 16 << 10
+FEW = 8
 Soon = Callable[[Callable[[], None]], object]
 
 
 class Outgoing:
     """The wires that have something to send at the end of this turn. `soon` calls something then: the running loop
-    does, unless another is given."""
+    does, unless another is given. Where only a few wires stand (`is_quiet`) waiting gains nothing: they send at once."""
 
-    __slots__ = ("_soon", "_wires")
+    __slots__ = ("_soon", "_wires", "count", "is_quiet")
 
     def __init__(self, soon: Soon | None = None) -> None:
         self._soon = soon
         self._wires: list[Wire] = []
+        self.count = 0
+        self.is_quiet = True
+
+    def changed(self, by: int) -> None:
+        """So many more wires stand."""
+        self.count += by
+        self.is_quiet = self.count < FEW
 
     def add(self, wire: Wire) -> None:
         """Flush this wire at the end of the turn."""
@@ -48,12 +56,13 @@ class Wire:
         self.transport = transport
         self._outgoing = outgoing
         self._waiting: list[bytes] | None = None
+        outgoing.changed(1)
 
     def write(self, piece: bytes) -> None:
         """Send a piece, at the end of this turn at the latest."""
         waiting = self._waiting
         if waiting is None:
-            if len(piece) >= LARGE_BYTES:
+            if len(piece) >= LARGE_BYTES or self._outgoing.is_quiet:
                 self.transport.write(piece)
             else:
                 self._waiting = [piece]
@@ -69,6 +78,11 @@ class Wire:
         waiting, self._waiting = self._waiting, None
         if waiting and not self.transport.is_closing():
             self.transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+    def left(self) -> None:
+        """The connection is gone, or somebody else writes to it."""
+        self.flush()
+        self._outgoing.changed(-1)
 
     def end(self) -> None:
         """Send what waits, and no more after it; where the transport can do that (not over TLS)."""
