@@ -51,7 +51,8 @@ class FrontProcess:
         self._begin = begin
         self._settings = settings
         clock, bus, signals, questions = SystemClock(), Bus(), MemorySignals(), Questions()
-        keys = Keys(AskedKeyRing(questions), clock=clock, bus=bus, signals=signals)
+        ring, believe_s = AskedKeyRing(questions), settings.auth.believe_s
+        keys = Keys(ring, clock=clock, bus=bus, signals=signals, believe_s=believe_s)
         gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
         reach = reach_of(settings, clock)
         for port in begin.own_ports:

@@ -2,7 +2,7 @@
 
 A record is believed for `believe_s` (30 s). In the last third of that it is read again in the background when it is
 used, so a key in use never waits for the store. An unknown key is always asked for, and refused while the store
-cannot answer (fail closed).
+cannot answer, or does not within half a second (fail closed).
 
 What becomes of a remembered key whose time is over while the store cannot answer depends on who writes the store:
 
@@ -32,8 +32,8 @@ from taskgate.identity.principal import Kind, Principal
 from taskgate.lifespan import TaskSet
 
 RETRY_S = 1.0
-PATIENCE_S = 1.0
-_AWAY = (Unavailable, StoreError, TimeoutError)
+PATIENCE_S = 0.5
+_AWAY = (Unavailable, StoreError)
 _NOBODY = bytes(32)
 _UNDERSCORE = ord("_")
 
@@ -123,8 +123,7 @@ class KeyRecall:
                 self._renew(found, now)
             return found
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._read(key_id)
+            return await self._read(key_id)
         except _AWAY as error:
             if self._known.get(key_id) is not found:
                 raise Unavailable("nobody can tell whether this key is good") from error
@@ -138,7 +137,11 @@ class KeyRecall:
     async def _read(self, key_id: str) -> Remembered | None:
         while True:
             epoch = self._epoch
-            record = await self._ring.find(key_id)
+            try:
+                async with asyncio.timeout(min(PATIENCE_S, self._believe_s / 6)):
+                    record = await self._ring.find(key_id)
+            except TimeoutError:
+                raise Unavailable("the store of keys does not answer", retry_after_s=RETRY_S) from None
             if epoch == self._epoch:
                 break
         if record is None:

@@ -14,6 +14,9 @@ class AuthSettings:
 
     enabled: whether every call needs a credential. Default true. Off, everybody is an administrator, so that is
         refused unless every door listens on a loopback address.
+    believe_s: seconds for which a key is known without the store being asked again; with a store that several gateways
+        share, the time after which a revocation counts even if its news were lost. Default 30.
     """
 
     enabled: bool = True
+    believe_s: float = 30.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -34,9 +34,9 @@ from taskgate.routes.registration import Registered, Registration
 from taskgate.routes.service import Service, Snapshot, digest_of
 from taskgate.routes.settings import RouteSettings
 from taskgate.routes.standing import Standing
+from taskgate.routes.turns import Turns
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 SWEEP_S = 1.0
 MAX_FETCHES = 8
 NEVER_RENEWED = (
@@ -72,9 +72,8 @@ class Registry:
         self._max_body_bytes = max_body_bytes
         self._credentials = credentials
         self._documents = Documents(source, max_bytes=settings.max_document_bytes)
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._unwritten: set[str] = set()
-        self._changes: set[asyncio.Task[Any]] = set()
         self._is_kept = False
         self._looked_at: dict[str, float] = {}
         self.standing = Standing(bus, clock)
@@ -96,7 +95,7 @@ class Registry:
         """End the sweeps and finish what was begun; what stands goes on standing."""
         await self.tasks.close()
         await self.asking.tasks.close()
-        await asyncio.gather(*self._changes, return_exceptions=True)
+        await self._turns.rest()
 
     async def register(self, principal: Principal, asked: Registration) -> Registered:
         """Let a service stand, new or in the place of what it was; the same again only renews its lease.
@@ -114,7 +113,7 @@ class Registry:
         service, warnings = service_of(asked, document, rights=rights_of(principal), settings=self._settings)
         service = self._owned(principal, asked, service=service)
         await self._pin(service)
-        await self._finish(self._settle(principal, service))
+        await self._turns.finish(self._settle(principal, service))
         self.standing.trouble(service.name, trouble or None)
         warnings += self._unknown_alternatives(service)
         warnings += await self._documents.breaks(b"" if old is None else old.document, service.document, new=document)
@@ -132,7 +131,7 @@ class Registry:
 
     async def withdraw(self, principal: Principal, name: str) -> None:
         """Let a service of the caller's site stand no more; NotFound when there is none."""
-        await self._finish(self._withdraw(self._own(principal, name)))
+        await self._turns.finish(self._withdraw(self._own(principal, name)))
 
     async def sweep(self) -> None:
         """One look at the leases: whom to ask, who is away, whom to forget."""
@@ -149,7 +148,7 @@ class Registry:
             self.standing.leases, now=self._clock.monotonic(), forget_after_s=self._settings.forget_after_s
         )
         if gone or self._unwritten:
-            await self._finish(self._forget(gone))
+            await self._turns.finish(self._forget(gone))
 
     async def refresh(self) -> None:
         """Look again at every fetched document whose time has come; a bad one changes nothing but says so."""
@@ -236,7 +235,7 @@ class Registry:
                 data = await self._documents.fetch(service.openapi_url, site_id=service.site_id)
                 if data != service.document:
                     fresh = _with_fresh(service, data, await self._documents.read(data), settings=self._settings)
-                    await self._finish(self._replace(service, fresh))
+                    await self._turns.finish(self._replace(service, fresh))
             except TaskgateError as error:
                 if self.standing.services.get(service.name) is service:
                     self.standing.trouble(service.name, str(error))
@@ -245,17 +244,6 @@ class Registry:
                     self.standing.trouble(service.name, None)
 
     # ---------------------------------------------------------------- changes, one at a time
-
-    async def _finish(self, change: Coroutine[Any, Any, T]) -> T:
-        """Do it to its end, whatever becomes of the caller."""
-        task = asyncio.create_task(self._in_turn(change))
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return await asyncio.shield(task)
-
-    async def _in_turn(self, change: Coroutine[Any, Any, T]) -> T:
-        async with self._turn:
-            return await change
 
     async def _settle(self, principal: Principal, service: Service) -> None:
         old = self._check_name(principal, service.name)

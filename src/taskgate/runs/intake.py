@@ -7,6 +7,7 @@ A refused submission changes nothing. The idempotency key is scoped by (site, ta
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from taskgate.runs.chain import advance_at, queue_of
 from taskgate.runs.definitions import Definitions, Known
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.matching import Matcher
-from taskgate.runs.ports import AddVerdict, Grant, RunLedger
+from taskgate.runs.ports import Added, AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.settings import RunSettings
 from taskgate.wire.depth import DEEPEST, is_too_deep
 
+COMMIT_S = 1.4
 MAX_DELAY_S = 366 * 86_400.0
 MAX_LABELS = 32
 
@@ -107,7 +109,7 @@ class Intake:
             if run.status is Status.QUEUED and (grant := self._matcher.reserve(run)) is not None:
                 grants[run.id] = grant
         try:
-            added = await self._ledger.add(runs, grants)
+            added = await self._added(runs, grants)
         except BaseException:
             self._matcher.release(grants.values())
             raise
@@ -133,6 +135,14 @@ class Intake:
         if waiting:
             await self._dispatcher.enqueue(waiting)
         return verdicts
+
+    async def _added(self, runs: list[Run], grants: dict[str, Grant]) -> Sequence[Added]:
+        try:
+            async with asyncio.timeout(COMMIT_S):
+                return await self._ledger.add(runs, grants)
+        except TimeoutError:
+            detail = "the store does not answer; the same Idempotency-Key finds what it accepted meanwhile"
+            raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
 
     def _made(self, principal: Principal, submission: Submission, now: float) -> Run:
         known = self._definitions.known(principal.site_id, submission.task, version=submission.version)

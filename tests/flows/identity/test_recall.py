@@ -226,3 +226,21 @@ async def test_a_key_that_is_revoked_while_the_store_hangs_is_not_believed(
     sole.keys.recall.forget(key_id)
     with pytest.raises(Unavailable):
         await asking
+
+
+async def test_inv_a7_a_key_in_use_never_waits_while_the_store_hangs(
+    sole: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is believed on before its time is over; who is unknown is refused in time, not kept waiting."""
+    monkeypatch.setattr(recall_module, "PATIENCE_S", 0.01)
+    _, text = await sole.key()
+    _, _, unknown = new_key()
+    sole.ring.is_stuck = True
+    for _ in range(40):
+        sole.clock.advance(5.0)
+        assert sole.is_proven(text)
+        assert await sole.keys.tasks.rest(10)
+    async with asyncio.timeout(5):
+        with pytest.raises(Unavailable) as refused:
+            await sole.keys.authenticate(unknown)
+    assert refused.value.retry_after_s <= 2

@@ -10,6 +10,7 @@ import pytest
 
 from taskgate.errors import Unavailable
 from taskgate.events import RunStarted
+from taskgate.runs import intake as intake_module
 from taskgate.runs.ports import Renewed
 from taskgate.runs.run import Status
 from taskgate.wire.messages import Refuse, Stopped
@@ -163,3 +164,31 @@ async def test_everything_old_is_purged_not_a_page_a_minute() -> None:
     house.clock.advance(90_000.0)
     assert await house.gateway.moves.janitor.purge() == len(runs)
     await house.gateway.stop()
+
+
+async def test_f12_a_submit_is_told_to_wait_while_the_store_hangs_and_its_key_finds_the_run(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "COMMIT_S", 0.02)
+    crew = await house.crew("w1", "work")
+    ledger, go_on = house.gateway.stores.ledger, asyncio.Event()
+    real, under_way = ledger.add, list[asyncio.Task[Any]]()
+
+    async def hangs(*args: Any) -> Any:
+        """A caller who leaves withdraws nothing, as in a store."""
+        task = asyncio.create_task(late(*args))
+        under_way.append(task)
+        return await asyncio.shield(task)
+
+    async def late(*args: Any) -> Any:
+        await go_on.wait()
+        return await real(*args)
+
+    monkeypatch.setattr(ledger, "add", hangs)
+    with pytest.raises(Unavailable) as refused:
+        await house.submit("work", idempotency_key="k")
+    assert refused.value.code == "STORE_SLOW"
+    go_on.set()
+    (first,) = await under_way[0]
+    assert (await house.submit("work", idempotency_key="k")).id == first.run.id
+    assert not crew.holder.held, "the place that was kept for it is free again"

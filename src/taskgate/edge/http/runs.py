@@ -6,7 +6,9 @@ A run is answered as accepted only after its commit: `Intake.submit` returns the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from msgspec import Raw, Struct
 
@@ -18,10 +20,13 @@ from taskgate.edge.http.live import Live
 from taskgate.edge.http.problems import Header, members_of
 from taskgate.edge.http.reading import decoded, encoded
 from taskgate.edge.http.rendering import accepted_shape, epoch, run_shape
-from taskgate.errors import InvalidInput, Malformed, NotFound, TaskgateError
+from taskgate.errors import InvalidInput, Malformed, NotFound, TaskgateError, Unavailable
 from taskgate.ids import is_task_name
 from taskgate.runs.intake import Accepted, Submission
 from taskgate.runs.run import Run
+
+T = TypeVar("T")
+ANSWER_S = 1.4
 
 
 class RunEndpoints:
@@ -77,7 +82,7 @@ class RunEndpoints:
 
     async def read(self, call: Call, run_id: str) -> None:
         """`GET /v1/runs/{id}`: the whole run."""
-        run = await self._doors.desk.get(asking.caller_of(call), run_id)
+        run = await _in_time(self._doors.desk.get(asking.caller_of(call), run_id))
         await call.answer(200, encoded(run_shape(run)))
 
     async def wait(self, call: Call, _: str) -> None:
@@ -99,6 +104,15 @@ class RunEndpoints:
             return await self._live.during(call, self._doors.desk.wait_fresh(accepted.run, wait_s))
         found = await self._live.during(call, self._doors.desk.wait(principal, [accepted.run.id], timeout_s=wait_s))
         return found[0] if found else None
+
+
+async def _in_time(reading: Awaitable[T]) -> T:
+    """What was read; Unavailable when the store does not answer within `ANSWER_S`."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await reading
+    except TimeoutError:
+        raise Unavailable("the store does not answer", code="STORE_SLOW", retry_after_s=1.0) from None
 
 
 class _RawBatch(Struct, forbid_unknown_fields=True):

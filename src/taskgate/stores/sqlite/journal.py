@@ -71,7 +71,7 @@ class SqliteJournal:
         path = folder / FILE
         self._limit_bytes = limit_bytes
         self._writer = Writer(path, migrations=MIGRATIONS, probe=probe, name="journal")
-        self._reader = Reader(path, name="journal reader")
+        self._reader = Reader(path, probe=probe, name="journal reader")
         self._life = Lifespan(self._writer, self._reader)
         self._tail = Tail()
         self._writing: dict[str, set[asyncio.Future[Written]]] = {}

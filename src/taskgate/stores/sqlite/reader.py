@@ -22,10 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Owns one reading connection. The file must exist: start it after the writer."""
+    """Owns one reading connection. The file must exist: start it after the writer. `probe` is called at `before_read`
+    in tests."""
 
-    def __init__(self, path: Path, *, name: str = "sqlite reader") -> None:
+    def __init__(self, path: Path, *, probe: Callable[[str], None] | None = None, name: str = "sqlite reader") -> None:
         self._path = path
+        self._probe = probe
         self._connection: apsw.Connection | None = None
         self._lane = Lane(name, opened=self._open, work=self._work, rested=_rest, closed=self._close)
 
@@ -52,6 +54,8 @@ class Reader:
             self._connection = None
 
     def _work(self, batch: list[Call]) -> None:
+        if self._probe is not None:
+            self._probe("before_read")
         kinds: dict[Callable[..., Sequence[object]], list[Call]] = {}
         for call in batch:
             kinds.setdefault(call.perform, []).append(call)

@@ -31,8 +31,8 @@ class SqliteStore:
     def __init__(self, folder: Path, *, clock: Clock, probe: Callable[[str], None] | None = None) -> None:
         path = folder / FILE
         self.writer = Writer(path, migrations=MIGRATIONS, probe=probe, name="ledger")
-        reader = Reader(path, name="ledger reader")
-        lister = Reader(path, name="ledger lister")
+        reader = Reader(path, probe=probe, name="ledger reader")
+        lister = Reader(path, probe=probe, name="ledger lister")
         self._life = Lifespan(self.writer, reader, lister)
         self.ledger = SqliteRunLedger(self.writer, reader, clock)
         self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)

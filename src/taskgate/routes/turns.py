@@ -1,0 +1,53 @@
+"""Changes of the registered services: one at a time, and finished once begun, whatever becomes of who asked.
+
+Nobody waits for longer than `WAIT_S`: a change that a store keeps from being saved goes on by itself, and its caller
+is told to ask again; the same change twice is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from taskgate.errors import Unavailable
+
+T = TypeVar("T")
+WAIT_S = 1.4
+MAX_WAITING = 1000
+
+
+class Turns:
+    """A queue of changes."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._changes: set[asyncio.Task[Any]] = set()
+
+    async def finish(self, change: Coroutine[Any, Any, T]) -> T:
+        """What the change returns or raises; Unavailable when that takes too long, and it goes on."""
+        if len(self._changes) >= MAX_WAITING:
+            change.close()
+            raise Unavailable("too many changes wait for the store", code="STORE_BEHIND", retry_after_s=1.0)
+        task = asyncio.create_task(self._in_turn(change))
+        self._changes.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            detail = "the store does not answer; the change counts as soon as it does"
+            raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
+
+    async def rest(self) -> None:
+        """Wait until every change has ended."""
+        await asyncio.gather(*self._changes, return_exceptions=True)
+
+    async def _in_turn(self, change: Coroutine[Any, Any, T]) -> T:
+        async with self._turn:
+            return await change
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._changes.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever still waits
