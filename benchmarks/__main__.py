@@ -21,6 +21,7 @@ from benchmarks.places import run_folder
 from benchmarks.processes import Processes, Trouble
 from benchmarks.progress import say
 from benchmarks.proxy import measure_proxy
+from benchmarks.proxy_fronts import measure_fronts
 from benchmarks.runs import measure_runs
 from benchmarks.tables import Section, goal_table, text_of
 
@@ -82,6 +83,10 @@ def proxy(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
     )
 
 
+def fronts(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_fronts(processes, run, rounds=1 if told.quick else 3, is_quick=told.quick)
+
+
 def profile(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
     return measure_hotspots(processes, run, count=told.n, is_quick=told.quick, only=names(told.only))
 
@@ -91,7 +96,14 @@ def names(text: str) -> list[str]:
 
 
 Measure = Callable[[Processes, Path, argparse.Namespace], Section]
-USUAL: dict[str, Measure] = {"runs": runs, "idle": idle, "journal": journal, "overhead": overhead, "proxy": proxy}
+USUAL: dict[str, Measure] = {
+    "runs": runs,
+    "idle": idle,
+    "journal": journal,
+    "overhead": overhead,
+    "proxy": proxy,
+    "fronts": fronts,
+}
 BENCHMARKS: dict[str, Measure] = {**USUAL, "profile": profile}
 
 

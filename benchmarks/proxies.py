@@ -67,9 +67,21 @@ def raised(processes: Processes, contestant: Contestant, *, run: Path, upstream:
 # ---------------------------------------------------------------- ours
 
 
-def open_taskgate(processes: Processes, run: Path, upstream: Upstream) -> Running:
-    trust = {"SSL_CERT_FILE": str(upstream.authority)}
-    door = open_gateway(processes, run, name="proxy-gateway", before=pinned(0), settings=trust)
+@contextmanager
+def raised_ours(processes: Processes, run: Path, upstream: Upstream, *, workers: int) -> Iterator[Running]:
+    """Ours with so many processes on its port, ended when the block is left."""
+    running = open_taskgate(processes, run, upstream, settings={"TASKGATE_HTTP__WORKERS": str(workers)})
+    try:
+        yield running
+    finally:
+        processes.stop(running.process)
+
+
+def open_taskgate(
+    processes: Processes, run: Path, upstream: Upstream, *, settings: Mapping[str, str] | None = None
+) -> Running:
+    told = {"SSL_CERT_FILE": str(upstream.authority), **(settings or {})}
+    door = open_gateway(processes, run, name="proxy-gateway", before=pinned(0), settings=told)
     url, key = door.environment["TASKGATE_URL"], door.environment["TASKGATE_API_KEY"]
     limit = {"rate": 1e7, "burst": 1e7, "per": "principal"}
     bases = {
