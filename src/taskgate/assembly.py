@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
@@ -22,6 +23,7 @@ from taskgate.events import KeyRevoked, RoutesChanged
 from taskgate.fleet.fleet import Fleet
 from taskgate.ground import Ground, Probe, ground_of, no_probe
 from taskgate.identity.keys import Keys
+from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan
@@ -31,7 +33,7 @@ from taskgate.proxy.holders import ServiceHolders
 from taskgate.proxy.plane import Plane
 from taskgate.proxy.recorder import Recorder
 from taskgate.reach.pinning import Reach
-from taskgate.routes.ports import UpstreamHealth
+from taskgate.routes.health import Healths
 from taskgate.routes.records import CallRecords
 from taskgate.routes.registry import Registry
 from taskgate.runs.alarm import Alarm
@@ -51,6 +53,7 @@ from taskgate.runs.settling import Settler
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores
+from taskgate.stores.secret_file import SecretFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +91,10 @@ class Gateway:
     worker_rooms: WorkerRooms
     reach: Reach
     registry: Registry
+    signer: IdentitySigner
     gate: Gate
     plane: Plane
+    upstreams: Healths
     recorder: Recorder
     waits: Live
     life: Lifespan
@@ -98,11 +103,6 @@ class Gateway:
     def calls(self) -> CallRecords:
         """Recorded calls of routes."""
         return self.stores.calls
-
-    @property
-    def upstreams(self) -> UpstreamHealth:
-        """How the upstreams of services do."""
-        return self.plane
 
     async def start(self) -> None:
         """Open the stores and begin; when this returns the doors may open."""
@@ -144,8 +144,10 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         worker_rooms=_worker_rooms(ground, moves),
         reach=ground.reach,
         registry=ground.registry,
+        signer=ground.signer,
         gate=gate,
         plane=plane,
+        upstreams=Healths(plane.health),
         recorder=recorder,
         waits=waits,
         life=_life(ground, moves, plane=plane, recorder=recorder),
@@ -274,7 +276,15 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
 def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor, recorder: Recorder) -> Plane:
     settings = ground.settings
     share = 1 / settings.http.workers
-    plane = Plane(settings.proxy, door=gate, pinner=ground.reach, run_door=tasks, recording=recorder, share=share)
+    plane = Plane(
+        settings.proxy,
+        door=gate,
+        pinner=ground.reach,
+        run_door=tasks,
+        recording=recorder,
+        share=share,
+        signer=ground.signer,
+    )
     ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
     ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))
     return plane
@@ -287,7 +297,7 @@ def _holders(ground: Ground, moves: Moves, plane: Plane) -> ServiceHolders:
         definitions=ground.definitions,
         fleet=ground.fleet,
         clock=ground.clock,
-        caller=PoolCaller(plane.upstreams, proxy, credentials=plane.credentials),
+        caller=PoolCaller(plane.upstreams, proxy, credentials=plane.credentials, vouching=plane.means.vouching),
         settings=proxy,
         heartbeat_s=runs.heartbeat_s,
         max_bytes=runs.max_output_bytes,
@@ -298,8 +308,10 @@ def _holders(ground: Ground, moves: Moves, plane: Plane) -> ServiceHolders:
 
 def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder) -> Lifespan:
     """What is started, in order: stores, snapshots, then work."""
+    secrets = [SecretFile(path, ground.signer.use, size=ROOT_BYTES) for path in _secret_paths(ground.settings)]
     return Lifespan(
         *ground.stores.parts,
+        *secrets,
         ground.keys,
         ground.declarations,
         ground.reach,
@@ -312,3 +324,8 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder) -> 
         moves.janitor,
         _holders(ground, moves, plane),
     )
+
+
+def _secret_paths(settings: Settings) -> list[Path]:
+    """Where the secret is kept that identities are signed with; what forgets its services at its end keeps none."""
+    return [] if settings.database_url.startswith("memory:") else [settings.data_path / "identity.secret"]

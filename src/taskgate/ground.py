@@ -14,6 +14,7 @@ from taskgate.config import Settings, is_loopback
 from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
+from taskgate.identity.signing import IdentitySigner
 from taskgate.outbound.documents import WebDocuments
 from taskgate.outbound.knocking import Knocker
 from taskgate.proxy.credentials import read_credentials
@@ -46,6 +47,7 @@ class Ground:
     declarations: Declarations
     reach: Reach
     registry: Registry
+    signer: IdentitySigner
 
 
 def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
@@ -74,6 +76,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
         definitions=definitions,
         declarations=Declarations(stores.catalogue, definitions),
         reach=reach,
+        signer=IdentitySigner(),
         registry=Registry(
             stores.services,
             bus=bus,

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,12 +21,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from taskgate.service import verify_identity
 from tests.system.cluster import Caller, GatewayProcess, SimpleWorker
 
 pytestmark = pytest.mark.system
 COUNT = 3
 LOOKS = 40
 WITHIN_S = 15.0
+ONCE = {"breaker": {"failures": 1, "open_s": 60.0}, "retry": {"count": 0}}
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +110,13 @@ def calling(gateway: GatewayProcess) -> aiohttp.ClientSession:
 async def test_routes_answer_alike_in_every_process_and_go_everywhere_at_once(
     session: aiohttp.ClientSession, upstream: int
 ) -> None:
-    await register(session, upstream, routes=[{"method": "GET", "path": "/echo", "policy": {"record": "all"}}])
+    routes = [{"method": "GET", "path": "/echo", "policy": {"record": "all"}}]
+    secret = await register(session, upstream, routes=routes)
     await everywhere(session, "/v1/many/echo", {200})
+    for _ in range(LOOKS):
+        async with session.get("/v1/many/echo") as answer:
+            identity = verify_identity((await answer.json())["headers"], secret)
+            assert identity.site_id == "default"
     async with session.get("/v1/many/echo?q=1") as answer:
         seen = (await answer.json())["headers"]
         assert (seen["x-site-id"], seen["via"]) == ("default", "1.1 taskgate")
@@ -205,7 +213,42 @@ def test_fronts_die_with_a_killed_gateway(mortal: GatewayProcess) -> None:
 # ---------------------------------------------------------------- parts
 
 
-async def register(session: aiohttp.ClientSession, port: int, *, routes: list[dict[str, Any]]) -> None:
+async def test_what_any_process_knows_of_an_upstream_is_told(session: aiohttp.ClientSession) -> None:
+    """Eight services are called once each, whoever takes the call: that it is always the gateway itself happens once in
+    six thousand times."""
+    names = [f"gone{number}" for number in range(8)]
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        for name in names:
+            route = {"name": "r", "method": "GET", "gateway_path": f"/{name}", "upstream_path": "/", "policy": ONCE}
+            # an origin of its own, so that no call counts for another service
+            base_url = f"http://127.0.0.{len(name) + int(name[-1])}:{closed.getsockname()[1]}"
+            body = {"name": name, "base_url": base_url, "routes": [route], "lease_s": 0}
+            async with session.post("/gateway/register", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+        deadline = time.monotonic() + WITHIN_S
+        for name in names:
+            while (status := await status_of(session, f"/{name}")) == 404:
+                assert time.monotonic() < deadline, f"{name} is not routed"
+            assert status == 502
+            while (health := await health_of(session, name))["failures"] != 1:
+                assert time.monotonic() < deadline, health
+                await asyncio.sleep(0.1)
+            assert (health["state"], health["last_error"] != "") == ("open", True)
+    for name in names:
+        async with session.delete(f"/gateway/services/{name}") as answer:
+            assert answer.status == 204
+
+
+async def health_of(session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
+    async with session.get("/gateway/services") as answer:
+        services = {service["name"]: service for service in (await answer.json())["services"]}
+    health: dict[str, Any] = services[name]["health"]
+    return health
+
+
+async def register(session: aiohttp.ClientSession, port: int, *, routes: list[dict[str, Any]]) -> str:
+    """Registers the upstream; the secret that its identities are signed with."""
     told = [
         {
             "name": route["path"].strip("/"),
@@ -220,6 +263,7 @@ async def register(session: aiohttp.ClientSession, port: int, *, routes: list[di
     body = {"name": "many", "base_url": f"http://127.0.0.1:{port}", "prefix": "/v1/many", "routes": told, "lease_s": 0}
     async with session.post("/gateway/register", json=body) as answer:
         assert answer.status in (200, 201), await answer.text()
+        return str((await answer.json())["identity_secret"])
 
 
 async def status_of(session: aiohttp.ClientSession, path: str, **options: Any) -> int:

@@ -117,6 +117,31 @@ def through(gateway: GatewayProcess) -> tuple[int, str]:
     return answer.status, answer.headers.get("Gateway-Error-Source", "")
 
 
+def site_proved(url: str, **headers: str) -> str:
+    """The site that the service found out."""
+    return urllib3.request("GET", url, headers=headers, retries=False, timeout=10.0).headers["Proved-Site"]
+
+
+def test_a_service_knows_its_gateways_word_from_others(gateway: GatewayProcess, serve: Serve) -> None:
+    """Signed for it alone, by the same secret after a restart; who goes past the gateway proves nothing."""
+    service = serve()
+    until(lambda: is_up(gateway))
+    path, key = "/v1/two/echo/hi", gateway.admin_key
+    assert site_proved(gateway.url + path, **{"X-API-Key": key}) == "default"
+    forged = {"X-API-Key": key, "X-Taskgate-Identity": "v1,t=1,aaaa", "X-User-Id": "boss"}
+    assert site_proved(gateway.url + path, **forged) == "default"
+    past = f"http://127.0.0.1:{service.port}/echo/hi"
+    assert site_proved(past, **{"X-Site-Id": "default"}) == "IDENTITY_UNPROVED"
+    gateway.kill()
+    gateway.start()
+    assert site_proved(gateway.url + path, **{"X-API-Key": key}) == "default"
+    assert (gateway.folder / "identity.secret").stat().st_mode & 0o777 == 0o600
+    secret = (gateway.folder / "identity.secret").read_bytes().strip()
+    for file in gateway.folder.glob("*.db*"):
+        assert secret not in file.read_bytes()
+        assert b"tgi_" not in file.read_bytes()
+
+
 def test_two_lines_are_enough_until_its_orderly_end(gateway: GatewayProcess, serve: Serve) -> None:
     service = serve()
     until(lambda: is_up(gateway))

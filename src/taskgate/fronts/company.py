@@ -37,7 +37,13 @@ class Company:
         connection: Callable[[], asyncio.Protocol],
     ) -> None:
         folder, means = gateway.settings.data_path, gateway.plane.means
-        begin = Begin(port=ports[0], count=count, own_ports=ports, settings=packed(gateway.settings))
+        begin = Begin(
+            port=ports[0],
+            count=count,
+            own_ports=ports,
+            settings=packed(gateway.settings),
+            identity_root=gateway.signer.root.hex(),
+        )
         self.feeder = Feeder(
             folder,
             snapshot=lambda: gateway.registry.snapshot,
@@ -47,6 +53,7 @@ class Company:
             run_door=means.run_door,
             records=means.recording if isinstance(means.recording, Recorder) else None,
         )
+        gateway.upstreams.add(self.feeder.health)
         self._path = folder / SOCKET
         self._connection = connection
         self._server: asyncio.Server | None = None

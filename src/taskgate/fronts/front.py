@@ -29,6 +29,7 @@ from taskgate.fronts.link import Link
 from taskgate.fronts.messages import Begin, Told
 from taskgate.ground import reach_of
 from taskgate.identity.keys import Keys
+from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import Lifespan
 from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.doorway import Fronts
@@ -67,6 +68,7 @@ class FrontProcess:
             run_door=AskedRunDoor(questions),
             recording=recorder,
             share=1 / begin.count,
+            signer=IdentitySigner(bytes.fromhex(begin.identity_root)),
         )
         bus.subscribe(KeyRevoked, lambda event: self.plane.revoke(event.key_id))
         self._handing_on = HandingOn(settings.data_path / SOCKET, self.plane.means)

@@ -20,12 +20,13 @@ from taskgate.routes.service import Service, Snapshot
 
 class Begin(msgspec.Struct, frozen=True):
     """What a front is given on its standard input, as JSON: the port it shares, with how many, the ports that are
-    nobody's upstream, and every setting."""
+    nobody's upstream, every setting, and the secret that identities are signed with, in hex."""
 
     port: int
     count: int
     own_ports: tuple[int, ...]
     settings: dict[str, Any]
+    identity_root: str = ""
 
 
 class State(msgspec.Struct, tag=True, frozen=True):

@@ -27,6 +27,7 @@ from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.tunnel import Relay
 from taskgate.proxy.turn import NEVER
 from taskgate.proxy.upstream import Upstream
+from taskgate.proxy.vouching import Vouching
 from taskgate.status import row_of
 from taskgate.trace import request_id_of, traceparent_of
 
@@ -39,7 +40,7 @@ monotonic = time.monotonic
 class Means:
     """What every call of a plane needs. `open_calls` have been let in and have not ended."""
 
-    __slots__ = ("door", "open_calls", "passing", "recording", "run_door", "settings", "tasks")
+    __slots__ = ("door", "open_calls", "passing", "recording", "run_door", "settings", "tasks", "vouching")
 
     def __init__(
         self,
@@ -49,7 +50,9 @@ class Means:
         run_door: RunDoor | None,
         recording: Recording | None,
         tasks: TaskSet,
+        vouching: Vouching,
     ) -> None:
+        self.vouching = vouching
         self.settings = settings
         self.door = door
         self.run_door = run_door
@@ -180,6 +183,8 @@ class Call:
         """The one end of every call: nothing of it is left, and it is counted."""
         if self.state == ENDED:
             return
+        if self.state == CONNECTING and (pool := self.lane.legs[self.leg_number].pool) is not None:
+            pool.withdraw(self)
         self.state = ENDED
         self.deadline = NEVER
         self.means.open_calls.discard(self)
@@ -201,10 +206,13 @@ class Call:
             self._record.finish(self.status, error=error)
             self._record = None
 
-    def _told_breaker(self, *, well: bool | None) -> None:
-        """The outcome of the present attempt for its breaker; None when nobody can tell."""
+    def _told_breaker(self, *, well: bool | None, why: str = "") -> None:
+        """The outcome of the present attempt for its breaker and its pool; None when nobody can tell."""
         ticket, self.ticket = self.ticket, 0
-        breaker = self.lane.legs[self.leg_number].breaker
+        leg = self.lane.legs[self.leg_number]
+        breaker = leg.breaker
+        if well is not None and leg.pool is not None:
+            leg.pool.condition.note(well=well, why=why)
         if breaker is None or not ticket:
             return
         if well is None:

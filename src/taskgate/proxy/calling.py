@@ -21,6 +21,7 @@ from taskgate.proxy.reader import AnswerReader
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.upstream import Upstream
 from taskgate.proxy.upstreams import Upstreams
+from taskgate.proxy.vouching import Vouching
 from taskgate.routes.policy import Effective, effective
 from taskgate.routes.service import Service
 
@@ -28,7 +29,15 @@ from taskgate.routes.service import Service
 class PoolCaller:
     """Caller over `upstreams`. `credentials` are ready header lines by the name that a policy's `set:NAME` says."""
 
-    def __init__(self, upstreams: Upstreams, settings: ProxySettings, *, credentials: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        settings: ProxySettings,
+        *,
+        credentials: Mapping[str, bytes],
+        vouching: Vouching | None = None,
+    ) -> None:
+        self._vouching = vouching or Vouching()
         self._upstreams = upstreams
         self._settings = settings
         self._credentials = credentials
@@ -52,23 +61,27 @@ class PoolCaller:
         head = b"".join(
             (
                 method.encode("ascii"), b" ", target, b" HTTP/1.1\r\nhost: ", pool.origin.authority.encode("ascii"),
-                b"\r\n", *(b"%b: %b\r\n" % pair for pair in headers), self._via, self._credential(policy),
+                b"\r\n", *(b"%b: %b\r\n" % pair for pair in headers),
+                self._vouching.signed((service.site_id, service.name), headers), self._via, self._credential(policy),
                 b"content-length: %d\r\n\r\n" % len(body),
             )
         )  # fmt: skip
         ticket = _admitted(breaker)
         well: bool | None = None
+        why = ""
         try:
             reply = await self._exchange(
                 _Exchange(pool, head + body, max_bytes=max_bytes), policy=policy, timeout_s=timeout_s
             )
-            well = reply.status < 500
+            well, why = reply.status < 500, f"it answered {reply.status}"
             return reply
-        except (UpstreamBroken, UpstreamSlow):
-            well = False
+        except (UpstreamBroken, UpstreamSlow) as error:
+            well, why = False, error.detail
             raise
         finally:
             _told(breaker, ticket, well=well)
+            if well is not None:
+                pool.condition.note(well=well, why=why)
 
     async def _exchange(self, exchange: _Exchange, *, policy: Effective, timeout_s: float) -> Reply:
         reach_s = self._settings.pool_wait_s if exchange.pool.is_full else policy.timeouts.connect_s

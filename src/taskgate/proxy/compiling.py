@@ -13,6 +13,7 @@ import msgspec
 
 from taskgate.limits.breaker import Breaker
 from taskgate.limits.budget import RetryBudget
+from taskgate.proxy.condition import Condition
 from taskgate.proxy.kept import Key
 from taskgate.proxy.lane import Lane, Leg, Target
 from taskgate.proxy.pool import Pool
@@ -36,6 +37,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     others: Others
     entries: tuple[tuple[str, str, Lane], ...]
     breakers: frozenset[Breaker]
+    conditions: frozenset[Condition]
     holds: frozenset[Key]
 
 
@@ -85,6 +87,7 @@ class Compiler:
             others=others,
             entries=entries,
             breakers=frozenset(breaker for _, _, lane in entries if (breaker := lane.legs[0].breaker) is not None),
+            conditions=frozenset(pool.condition for _, _, lane in entries if (pool := lane.legs[0].pool) is not None),
             holds=frozenset(holds),
         )
 
@@ -131,8 +134,8 @@ class _Sheet:
         self._upstreams = upstreams
         self._others = others
 
-    def leg(self, route: Route, policy: Effective, *, base_url: str = "", site_id: str = "") -> Leg:
-        """A leg to an upstream: its own, or that base URL for that site."""
+    def leg(self, route: Route, policy: Effective, *, base_url: str = "", site_id: str = "", name: str = "") -> Leg:
+        """A leg to an upstream: its own, or that base URL, of the service of that site and name."""
         base_url, site_id = base_url or self.service.base_url, site_id or self.service.site_id
         key = (base_url, site_id, policy.breaker, policy.retry.budget)
         if (place := self._places.get(key)) is None:
@@ -143,7 +146,8 @@ class _Sheet:
             )
         upstream_path = route.upstream_path or route.path.removeprefix(self.service.prefix) or "/"
         target = Target(route.path, upstream_path, base_url=base_url)
-        return Leg(pool=place[0], target=target, breaker=place[1], budget=place[2])
+        audience = (site_id, name or self.service.name)
+        return Leg(pool=place[0], target=target, breaker=place[1], budget=place[2], audience=audience)
 
     def further(self, route: Route, policy: Effective, *, alternative: Alternative) -> Leg | None:
         """An alternative as a leg; None for a service that is not there, or not this site's to call."""
@@ -152,7 +156,8 @@ class _Sheet:
         if alternative.upstream:
             return self.leg(route, policy, base_url=alternative.upstream)
         base_url, site_id = self._others.get(alternative.service, ("", ""))
-        return self.leg(route, policy, base_url=base_url, site_id=site_id) if base_url else None
+        name = alternative.service
+        return self.leg(route, policy, base_url=base_url, site_id=site_id, name=name) if base_url else None
 
 
 def _names(service: Service) -> tuple[str, ...]:

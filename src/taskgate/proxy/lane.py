@@ -16,6 +16,7 @@ from taskgate.proxy.admission import RouteLimits
 from taskgate.proxy.counters import RouteCounters
 from taskgate.proxy.pool import Pool
 from taskgate.proxy.ports import Head
+from taskgate.proxy.vouching import Audience
 from taskgate.reach.addresses import read_base_url
 from taskgate.routes.policy import Effective
 from taskgate.routes.service import Route, Service
@@ -73,9 +74,9 @@ def _parts(public: str, upstream: str) -> list[tuple[bytes, int]]:
 
 
 class Leg:
-    """One place where a call may go: an upstream, or a task."""
+    """One place where a call may go: an upstream, or a task. `audience`: whose upstream it is, for the signature."""
 
-    __slots__ = ("breaker", "budget", "label", "middle", "pool", "target", "task")
+    __slots__ = ("audience", "breaker", "budget", "label", "middle", "pool", "target", "task")
 
     def __init__(
         self,
@@ -85,12 +86,14 @@ class Leg:
         breaker: Breaker | None = None,
         budget: RetryBudget | None = None,
         task: str = "",
+        audience: Audience = ("", ""),
     ) -> None:
         self.pool = pool
         self.target = target
         self.breaker = breaker
         self.budget = budget
         self.task = task
+        self.audience = audience
         self.label = task if pool is None else f"{pool.origin.scheme}://{pool.origin.authority}"
         self.middle = b"" if pool is None else b" HTTP/1.1\r\nhost: %b\r\n" % pool.origin.authority.encode("ascii")
 

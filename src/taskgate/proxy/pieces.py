@@ -10,7 +10,6 @@ import re
 from functools import lru_cache
 
 from taskgate.errors import LoopDetected
-from taskgate.identity.principal import Principal
 from taskgate.proxy.ports import Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -31,11 +30,6 @@ def identity_lines(site_id: str, *, user_id: str = "", app_id: str = "") -> byte
     """Who calls, for the upstream; an attribute that is not known is not sent."""
     named = ((b"x-site-id", site_id), (b"x-user-id", user_id), (b"x-app-id", app_id))
     return b"".join(b"%b: %b\r\n" % (name, plain(text)) for name, text in named if text)
-
-
-def identity_of(principal: Principal) -> bytes:
-    """As `identity_lines`."""
-    return identity_lines(principal.site_id, user_id=principal.user_id, app_id=principal.app_id)
 
 
 def plain(text: str) -> bytes:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Mapping
 
 from taskgate.errors import TaskgateError
+from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.call import Means, monotonic
 from taskgate.proxy.compiling import Compiler, Part
@@ -25,6 +26,8 @@ from taskgate.proxy.ports import Doorkeeper, Front, Head, Item, Pinner, RunDoor
 from taskgate.proxy.recording import Recording
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.upstreams import Upstreams
+from taskgate.proxy.vouching import Vouching
+from taskgate.routes.health import worst
 from taskgate.routes.paths import is_reserved
 from taskgate.routes.ports import Health
 from taskgate.routes.service import Snapshot
@@ -33,7 +36,6 @@ from taskgate.routes.table import RouteTable
 SWEEP_S = 1.0
 REMEMBERED_PLACES = 4096
 REMEMBERED_LENGTH = 256
-ORDER = ("open", "half_open", "closed")
 
 
 class Plane:
@@ -52,10 +54,18 @@ class Plane:
         recording: Recording | None = None,
         tls: ssl.SSLContext | None = None,
         share: float = 1.0,
+        signer: IdentitySigner | None = None,
     ) -> None:
         self.tasks = TaskSet()
         self.credentials = read_credentials(settings.credentials)
-        self.means = Means(settings, door=door, run_door=run_door, recording=recording, tasks=self.tasks)
+        self.means = Means(
+            settings,
+            door=door,
+            run_door=run_door,
+            recording=recording,
+            tasks=self.tasks,
+            vouching=Vouching(signer),
+        )
         tls = tls or ssl.create_default_context()
         self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share)
         self._compiler = Compiler(settings, self.upstreams, credentials=self.credentials)
@@ -125,11 +135,13 @@ class Plane:
             call.revoked()
 
     def health(self, service_name: str) -> Health:
-        """How a service's own upstreams do: the worst state among its breakers."""
-        part = self._parts.get(service_name)
-        now = monotonic()
-        found = {breaker.state(now) for breaker in (part.breakers if part is not None else ())}
-        return Health(state=next((state for state in ORDER if state in found), "closed"))
+        """How a service's own upstreams do, the worst of them."""
+        part, now = self._parts.get(service_name), monotonic()
+        if part is None:
+            return Health()
+        ailing = [Health(state=breaker.state(now)) for breaker in part.breakers]
+        ailing += [Health(failures=one.failures, last_error=one.last_error) for one in part.conditions]
+        return worst(ailing)
 
     def all_health(self) -> dict[str, Health]:
         """The same for every service that has routes."""

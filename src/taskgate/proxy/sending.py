@@ -23,7 +23,7 @@ from taskgate.proxy.call import (
     monotonic,
 )  # fmt: skip
 from taskgate.proxy.lane import IDEMPOTENT, Leg
-from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk, identity_of
+from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
 from taskgate.proxy.ports import RunAnswer
 from taskgate.proxy.refusal import CLOSE, status_line
 from taskgate.proxy.turn import NEVER
@@ -53,13 +53,11 @@ class Sending(Call):
 
     def unreached(self, error: TaskgateError) -> None:
         """No connection can be had."""
-        self._told_breaker(well=False)
+        self._told_breaker(well=False, why=error.detail)
         self._failed("connect", error)
 
     def revoked(self) -> None:
         """The caller's key is good no more."""
-        if self.state == CONNECTING and (pool := self.lane.legs[self.leg_number].pool) is not None:
-            pool.withdraw(self)
         relay = self.relay
         if relay is not None:
             relay.cut()
@@ -114,8 +112,8 @@ class Sending(Call):
             self._told_breaker(well=None)
             self._refuse(Unavailable("all connections to this service are in use", code="POOL_WAIT"))
         else:
-            self._told_breaker(well=False)
             detail = "the service could not be connected to in time"
+            self._told_breaker(well=False, why=detail)
             self._failed("connect", UpstreamSlow(detail, code="UPSTREAM_CONNECT_TIMEOUT"))
 
     # ---------------------------------------------------------------- failing
@@ -212,7 +210,7 @@ class Sending(Call):
                 self.means.passing.forwarded(head, self.front.address), lane.prefix,
                 b"x-request-id: ", self.request_id, b"\r\ntraceparent: ", self.traceparent.encode("ascii"), b"\r\n",
                 b"tracestate: %b\r\n" % state if state is not None and b"traceparent" in special else b"",
-                identity_of(principal), self._credential_lines(),
+                self.means.vouching.lines(leg.audience, principal, now=self.sent_at), self._credential_lines(),
                 framing, UPGRADE if head.upgrade else b"", b"\r\n",
             )
         )  # fmt: skip

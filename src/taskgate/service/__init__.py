@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from taskgate.service.registering import register, registered
     from taskgate.service.registration import Registration
+    from taskgate.service.verifying import Identity, verify_identity
 
-__all__ = ["Registration", "register", "registered"]
+__all__ = ["Identity", "Registration", "register", "registered", "verify_identity"]
 
-_FILE_OF = {"Registration": "registration", "register": "registering", "registered": "registering"}
+_FILE_OF = {
+    "Identity": "verifying",
+    "Registration": "registration",
+    "register": "registering",
+    "registered": "registering",
+    "verify_identity": "verifying",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,7 @@ class Reply:
     retry_after_s: float = 0.0
     routes: int = 0
     warnings: tuple[str, ...] = ()
+    identity_secret: str = field(default="", repr=False)
 
     @property
     def is_good(self) -> bool:
@@ -59,6 +60,7 @@ class Announcer:
     fraction: Callable[[], float] = field(default=random.random, repr=False)
     is_registered: bool = False
     problem: str = ""
+    identity_secret: str = field(default="", repr=False)
     _failure_count: int = 0
     _body: bytes = b""
     _renew_s: float = RENEW_S
@@ -80,6 +82,7 @@ class Announcer:
         was_away = not self.is_registered or bool(self.problem) or verb == "register"
         if verb == "register":
             self._body = body
+            self.identity_secret = reply.identity_secret
         self.is_registered, self.problem, self._failure_count = True, "", 0
         if reply.renew_after_s > 0:
             self._renew_s = reply.renew_after_s

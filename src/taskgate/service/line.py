@@ -80,6 +80,7 @@ def reply_of(status: int, body: bytes, *, after: str = "") -> Reply:
         retry_after_s=float(after[:6]) if after.isascii() and after.isdigit() else 0.0,
         routes=len(routes) if isinstance(routes, list) else routes if isinstance(routes, int) else 0,
         warnings=tuple(map(_warning, warnings)) if isinstance(warnings, list) else (),
+        identity_secret=secret if isinstance(secret := told.get("identity_secret"), str) else "",
     )
 
 

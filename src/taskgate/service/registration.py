@@ -42,6 +42,11 @@ class Registration:
         return self._announcer.is_registered
 
     @property
+    def identity_secret(self) -> str:
+        """What `verify_identity` needs; empty until the gateway has answered a registration."""
+        return self._announcer.identity_secret
+
+    @property
     def problem(self) -> str:
         """Why it is not registered or not renewed; empty while all is well or nothing is wanted."""
         return self._announcer.problem

@@ -51,7 +51,8 @@ class ServiceRoutes:
         principal = allowed(request, "register")
         body = decoded(await call_of(request).body(self._max_body_bytes), RegisterBody)
         told = await self._doors.registry.register(principal, registration_of(body))
-        return answer(registered_shape(told))
+        secret = self._doors.signer.secret_of(told.name, site_id=principal.site_id)
+        return answer(registered_shape(told, identity_secret=secret))
 
     async def _renew(self, request: Request, name: str) -> Response:
         return answer(lease_shape(self._doors.registry.renew(allowed(request, "register"), name)))

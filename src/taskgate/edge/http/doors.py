@@ -14,6 +14,7 @@ from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
+from taskgate.identity.signing import IdentitySigner
 from taskgate.journal.entry import Entry
 from taskgate.routes.ports import UpstreamHealth
 from taskgate.routes.records import CallRecords
@@ -82,6 +83,9 @@ class Doors(Protocol):
     def upstreams(self) -> UpstreamHealth | None:
         """None while nothing is proxied."""
         ...
+
+    @property
+    def signer(self) -> IdentitySigner: ...
 
     @property
     def calls(self) -> CallRecords:

@@ -15,7 +15,7 @@ from taskgate.routes.service import Route, Service
 from taskgate.routes.standing import ServiceView
 
 
-def registered_shape(told: Registered) -> shapes.RegisteredShape:
+def registered_shape(told: Registered, *, identity_secret: str) -> shapes.RegisteredShape:
     """What a registration answers."""
     return shapes.RegisteredShape(
         service=told.name,
@@ -23,6 +23,7 @@ def registered_shape(told: Registered) -> shapes.RegisteredShape:
         lease_s=told.lease_s,
         renew_after_s=told.renew_after_s,
         warnings=list(told.warnings),
+        identity_secret=identity_secret,
     )
 
 

@@ -13,13 +13,17 @@ from taskgate.wire.messages import OptionalRaw
 
 
 class RegisteredShape(Given):
-    """A service that stands now. `routes` are `METHOD /path`; renew the lease after `renew_after_s` (0: never)."""
+    """A service that stands now. `routes` are `METHOD /path`; renew the lease after `renew_after_s` (0: never).
+
+    `identity_secret`: with it the service checks X-Taskgate-Identity. It is told here and nowhere else.
+    """
 
     service: str
     routes: list[str]
     lease_s: float
     renew_after_s: float
     warnings: list[str]
+    identity_secret: str
 
 
 class LeaseShape(Given):
