@@ -23,6 +23,7 @@ from taskgate.fronts.channel import Channel
 from taskgate.identity.keys import TOPIC
 from taskgate.identity.ports import KeyRing
 from taskgate.lifespan import TaskSet
+from taskgate.routes.health import worst
 from taskgate.routes.ports import Health, RunDoor
 from taskgate.routes.records import CallRecord
 from taskgate.routes.service import Snapshot
@@ -84,7 +85,7 @@ class Feeder:
     def health(self, service_name: str) -> Health | None:
         """The worst that any front tells of this service, None when none knows it."""
         known = [told.health[service_name] for told in self.told.values() if service_name in told.health]
-        return max(known, key=lambda health: (health.state != "closed", health.failures), default=None)
+        return worst(known) if known else None
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.tasks.spawn(self._serve(Channel(reader, writer, m.ToGateway)), name="front")

@@ -39,7 +39,7 @@ class Answering(Sending):
         status = answer.status
         if self._record is not None:
             self._record_answer(answer)
-        self._told_breaker(well=status < 500)
+        self._told_breaker(well=status < 500, why="" if status < 500 else f"it answered {status}")
         if status >= 500 and self.is_whole and self._may_advance("5xx") and monotonic() < self.chain_at:
             self._leave(is_end=is_end)
             if self._record is not None:
@@ -83,11 +83,11 @@ class Answering(Sending):
         """The upstream ended too early, or said what is no answer."""
         upstream, self.upstream = self.upstream, None
         if self.state == ANSWERING:
-            self._told_breaker(well=False)
+            self._told_breaker(well=False, why="it cut its answer short")
             self._cut("UPSTREAM_CUT")
             return
         stale = upstream is not None and upstream.served > 0 and not upstream.is_heard
-        self._told_breaker(well=None if stale else False)
+        self._told_breaker(well=None if stale else False, why=f"no valid answer: {why}")
         self._failed("5xx", UpstreamBroken(f"the service gave no valid answer: {why}"), stale=stale)
 
     def paced(self, *, is_open: bool) -> None:

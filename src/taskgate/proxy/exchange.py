@@ -20,6 +20,7 @@ from taskgate.identity.principal import Principal
 from taskgate.proxy.answering import Answering
 from taskgate.proxy.call import (
     ANSWERING,
+    COLLECTING,
     CONNECTING,
     ENDED,
     HOLD_BODY,
@@ -62,7 +63,7 @@ class Exchange(Answering):
         if state == ENDED:
             return
         self.body_bytes += len(data)
-        if self.body_bytes > self.lane.policy.max_body_bytes:
+        if self.body_bytes > self.lane.policy.max_body_bytes and state != COLLECTING:
             self._refuse(_too_large(self.lane.policy.max_body_bytes))
             return
         if self._record is not None:
@@ -94,8 +95,6 @@ class Exchange(Answering):
 
     def lost(self) -> None:
         """The caller is gone: the upstream's connection is closed at once."""
-        if self.state == CONNECTING:
-            self._withdraw()
         self.status = 0
         self._finish("CALLER_GONE")
 
@@ -116,7 +115,7 @@ class Exchange(Answering):
         if state == CONNECTING:
             self._not_connected()
         elif state in (READY, SENT):
-            self._told_breaker(well=False)
+            self._told_breaker(well=False, why="it did not answer in time")
             self._let_go()
             self._failed("first_byte_timeout", UpstreamSlow("the service did not answer in time"))
         elif state == ANSWERING:
@@ -147,8 +146,7 @@ class Exchange(Answering):
             raise WrongMethod(f"{self.head.method} is not known here", extra={"allow": lane.allow})
         if policy.scope and not principal.may(policy.scope):
             raise Forbidden(f"this needs the scope {policy.scope}", extra={"scope": policy.scope})
-        length = self.head.body_length
-        if length is not None and length > policy.max_body_bytes:
+        if (self.head.body_length or self.body_bytes) > policy.max_body_bytes:
             raise _too_large(policy.max_body_bytes)
         grant = lane.limits.admit(principal, self.started_at)
         self.grant_lines = grant.headers
@@ -195,11 +193,6 @@ class Exchange(Answering):
             self._keep_less()
         if self.state == SENT:
             self.deadline = min(self._within(self.lane.policy.timeouts.first_byte_s), self.chain_at)
-
-    def _withdraw(self) -> None:
-        pool = self.lane.legs[self.leg_number].pool
-        if pool is not None:
-            pool.withdraw(self)
 
     def _let_go(self) -> None:
         """The upstream of the present attempt has nothing more to say."""

@@ -18,6 +18,7 @@ import msgspec
 
 from taskgate.errors import TaskgateError, Unavailable, UpstreamBroken, UpstreamSlow
 from taskgate.lifespan import TaskSet
+from taskgate.proxy.condition import Condition
 from taskgate.proxy.ports import Pinner
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.upstream import Upstream
@@ -53,7 +54,7 @@ class Asker(Protocol):
 class Pool:
     """Connections to one origin. `opened` counts all that stand, given out or not."""
 
-    __slots__ = ("_connecting", "_idle", "_pinner", "_retired", "_settings", "_tasks", "_tls", "_waiting",
+    __slots__ = ("_connecting", "_idle", "_pinner", "_retired", "_settings", "_tasks", "_tls", "_waiting", "condition",
                  "now", "opened", "origin", "outgoing")  # fmt: skip
 
     def __init__(
@@ -68,6 +69,7 @@ class Pool:
         outgoing: Outgoing | None = None,
     ) -> None:
         self.origin = origin
+        self.condition = Condition()
         self.outgoing = outgoing or Outgoing()
         self.now = now
         self.opened = 0

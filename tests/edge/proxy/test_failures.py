@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import msgspec
 import pytest
 
 from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.policy import Alternative, BreakerRule, Fallback, Policy, RetryRule, Timeouts
+from taskgate.routes.ports import Health
 from taskgate.routes.service import Route
 from tests.edge.proxy.stand import Answer, Peer, cut, echo, everything, request, standing
 
@@ -268,6 +270,40 @@ async def test_an_open_breaker_asks_nobody() -> None:
         answer = await stand.get()
         assert (answer.status, code_of(answer), len(upstream.heard)) == (503, "UPSTREAM_OPEN", 2)
         assert int(answer.header("retry-after") or 0) in range(28, 31)
+
+
+@pytest.mark.parametrize("failures", [0, 100])
+async def test_what_went_wrong_is_told_with_or_without_a_breaker(failures: int) -> None:
+    """`failures` in a row, and the last error, which stays to be read."""
+
+    async def script(peer: Peer) -> None:
+        while True:
+            heard = await peer.request()
+            if b"/cut" in heard.head:
+                await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+                return
+            await peer.answer(status="502 Broken" if b"/fail" in heard.head else "200 OK")
+
+    async with standing() as stand:
+        upstream = await stand.upstream(script)
+        policy = Policy(breaker=BreakerRule(failures=failures), retry=RetryRule(count=0))
+        stand.register(upstream.url, everything(policy))
+        assert stand.plane.health("svc") == stand.plane.health("nobody") == Health()
+        await stand.get("/fail")
+        await stand.get("/fail")
+        assert stand.plane.health("svc") == Health(failures=2, last_error="it answered 502")
+        await stand.get("/fine")
+        assert stand.plane.health("svc") == Health(failures=0, last_error="it answered 502")
+        reader, writer = await stand.connect()
+        writer.write(request("/cut"))
+        await reader.read()
+        assert stand.plane.health("svc") == Health(failures=1, last_error="it cut its answer short")
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            stand.register(f"http://127.0.0.1:{closed.getsockname()[1]}", everything(policy))
+            await stand.get("/none")
+        health = stand.plane.health("svc")
+        assert (health.failures, health.last_error != "") == (1, True)
 
 
 async def test_callers_that_leave_hold_no_place_of_a_breaker() -> None:
