@@ -27,7 +27,7 @@ from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
 from taskgate.proxy.doorway import Fronts
-from taskgate.proxy.listening import Listener, listen, listener_config
+from taskgate.proxy.listening import Listener, check_certificate, listen, listener_config
 from taskgate.proxy.trust import SocketTrust
 from taskgate.telemetry.logs import setup_logs
 
@@ -63,9 +63,11 @@ class Server:
         self._stop.set()
 
     async def run(self) -> None:
-        """Serve until `stop`. Raises Unavailable when an address is taken, StoreError when a store is broken, and
+        """Serve until `stop`. Raises InvalidInput for a certificate that cannot serve, Unavailable when an address is
+        taken, StoreError when a store is broken, and
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
         settings = self._settings.http
+        check_certificate(settings.tls_cert_path, settings.tls_key_path)
         listener = listen(settings.host, settings.port, is_shared=settings.workers > 1)
         self.http_port = listener.getsockname()[1]
         self.gateway.reach.shut(self.http_port)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import urllib3
 from websockets.sync.client import connect
 
 from taskgate.edge.settings import HttpSettings
+from taskgate.errors import InvalidInput
+from taskgate.proxy.listening import check_certificate
 from taskgate.proxy.settings import ProxySettings
 from tests.edge.http.house import FREE
 from tests.edge.http.serving import Served
@@ -83,3 +87,34 @@ def test_half_a_handshake_is_closed_soon(served: Served, sent: bytes) -> None:
         except ConnectionResetError:
             pass
         assert b"HTTP" not in told
+
+
+def test_what_cannot_serve_is_said_in_one_line(certificate: Path, tmp_path: Path) -> None:
+    """The start of a gateway ends with it, and `taskgate check` says the same."""
+    key, other, locked = certificate.with_name("key.pem"), tmp_path / "other.pem", tmp_path / "locked.pem"
+    for command in (["genrsa", "-out", str(other), "2048"],
+                    ["rsa", "-aes256", "-passout", "pass:secret", "-in", str(key), "-out", str(locked)]):  # fmt: skip
+        subprocess.run(["openssl", *command], check=True, capture_output=True)
+    away, text = tmp_path / "away.pem", tmp_path / "text.pem"
+    text.write_text("no certificate")
+    for cert_path, key_path, why in (
+        (away, key, r"tls_cert_path: .* cannot be read: No such file"),
+        (certificate, away, r"tls_key_path: .* cannot be read: No such file"),
+        (certificate, tmp_path, r"tls_key_path: .* cannot be read: Is a directory"),
+        ("", key, "tls_cert_path: must be named"),
+        (text, key, "tls_cert_path: .* cannot be used"),
+        (certificate, other, "tls_key_path: is not the key of the certificate"),
+        (certificate, locked, "without a password"),
+        (certificate, "", "tls_cert_path: .* cannot be used"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            check_certificate(str(cert_path), str(key_path))
+    check_certificate(str(certificate), str(key))
+    check_certificate("", "")
+    env = {**os.environ, "TASKGATE_HTTP__TLS_CERT_PATH": str(certificate), "TASKGATE_HTTP__TLS_KEY_PATH": str(away)}
+    for command in (["serve", "--port", "0", "--data-dir", str(tmp_path / "data")], ["check"]):
+        done = subprocess.run([sys.executable, "-m", "taskgate", *command], capture_output=True, text=True, check=False,
+                              timeout=60, env=env, cwd=tmp_path)  # fmt: skip
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "http.tls_key_path: " in done.stderr
