@@ -107,6 +107,7 @@ class Answering(Sending):
         self.status = 101
         self.front.write(b"%b%b%b%b\r\n" % (status_line(101), b"".join(answer.lines), UPGRADE, self._own_lines()))
         self.upstream = None
+        upstream.home.lend(upstream)
         relay = Relay(
             self.front, upstream, item=cast(Item, self), idle_s=self.lane.policy.timeouts.idle_s, ended=self._relayed
         )

@@ -132,9 +132,17 @@ class Pool:
         upstream.is_sound = False
         upstream.wire.abort()
 
+    def lend(self, upstream: Upstream) -> None:
+        """A connection became a tunnel: it never comes back, and however long it lasts it keeps no call waiting."""
+        upstream.is_lent = True
+        self.opened -= 1
+        if self._waiting:
+            self._grow(self._settings.pool_wait_s)
+
     def gone(self, upstream: Upstream) -> None:
         """A connection has ended."""
-        self.opened -= 1
+        if not upstream.is_lent:
+            self.opened -= 1
         if upstream in self._idle:
             self._idle.remove(upstream)
         if self._waiting:

@@ -25,7 +25,8 @@ class ProxySettings:
     replay_bytes: how much of a body is kept for a retry or a fallback. Default 65536.
     pending_per_address: most connections of one address that may wait for their first request. Default 1024. Above it
         the oldest goes.
-    pool_size: most connections to one upstream. Default 256.
+    pool_size: most connections to one upstream. Default 1024: a stream of events holds one for as long as it lasts, and
+        what waits behind streams waits for ever. Tunnels (WebSockets) are not counted; each has a caller's connection.
     pool_waiting: most requests that wait for one of them. Default 1024. Above it 503.
     pool_wait_s: seconds that a request waits for a connection. Default 5. Then 503.
     pool_idle_s: seconds that an unused upstream connection is kept. Default 55.
@@ -49,7 +50,7 @@ class ProxySettings:
     body_ceiling_bytes: int = 1 << 30
     replay_bytes: int = 64 << 10
     pending_per_address: int = 1024
-    pool_size: int = 256
+    pool_size: int = 1024
     pool_waiting: int = 1024
     pool_wait_s: float = 5.0
     pool_idle_s: float = 55.0

@@ -63,14 +63,28 @@ class Home(Protocol):
 
     def drop(self, upstream: Upstream) -> None: ...
 
+    def lend(self, upstream: Upstream) -> None: ...
+
     def gone(self, upstream: Upstream) -> None: ...
 
 
 class Upstream(asyncio.Protocol):
     """`served` requests were answered before; `is_heard` once the present one got a byte of an answer; a connection
-    that is not `is_sound` is never used again."""
+    that is not `is_sound` is never used again; one that `is_lent` has left its pool's count for good."""
 
-    __slots__ = ("hearer", "home", "idle_since", "is_heard", "is_sound", "raw", "reader", "served", "transport", "wire")
+    __slots__ = (
+        "hearer",
+        "home",
+        "idle_since",
+        "is_heard",
+        "is_lent",
+        "is_sound",
+        "raw",
+        "reader",
+        "served",
+        "transport",
+        "wire",
+    )
 
     transport: asyncio.Transport
     wire: Wire
@@ -84,6 +98,7 @@ class Upstream(asyncio.Protocol):
         self.served = 0
         self.is_heard = False
         self.is_sound = True
+        self.is_lent = False
 
     def begin(self, hearer: Hearer, *, is_head: bool, may_switch: bool) -> None:
         """The next request is this hearer's; it writes to `wire` itself."""

@@ -8,6 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from taskgate.proxy.pool import Pool
+from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.policy import Policy, Timeouts
 from tests.edge.proxy.stand import Answer, Peer, cut, echo, everything, request, standing
 
@@ -45,6 +47,32 @@ async def test_bytes_go_both_ways_until_each_side_has_ended() -> None:
         assert await asyncio.wait_for(reader.readexactly(len(big)), 20) == big
         writer.write_eof()
         assert await asyncio.wait_for(reader.read(), 10) == b"bye"
+
+
+async def test_tunnels_keep_no_call_waiting() -> None:
+    """They have left the pool's count, while they last and behind their end."""
+
+    async def either(peer: Peer) -> None:
+        head = await peer.head()
+        if head.lines("upgrade"):
+            await peer.say(AGREED)
+            await peer.reader.read()
+        else:
+            await peer.answer()
+
+    async with standing(ProxySettings(pool_size=1, pool_wait_s=1.0)) as stand:
+        upstream = await stand.upstream(either)
+        stand.register(upstream.url, everything())
+        tunnels = [await stand.connect() for _ in range(3)]
+        for reader, writer in tunnels:
+            writer.write(request(lines=ASKED))
+            assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 101 ")
+        assert (await stand.get("/a")).status == 200
+        for _, writer in tunnels:
+            writer.close()
+        assert (await stand.get("/a")).status == 200
+        (pool,) = stand.plane.upstreams.standing(Pool)
+        assert pool.opened in (0, 1)
 
 
 async def test_the_upstream_may_end_first() -> None:
