@@ -20,12 +20,13 @@ from taskgate.secret import STARS, masked
 
 MARGIN_BYTES = 1024  # a secret that begins before the cut is seen whole
 SHORTEST = 8
+LONGEST_NAME = 256  # a longer name is not looked into: it names a secret
 _WORDS = "passw|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|ticket|signature|credential|jwt"
 _NAME = rf"[\w.-]*(?:{_WORDS})[\w.-]*"
 _SECRET = re.compile(rf"(?i){_NAME}|auth|authorization|key|sig|session[\w.-]*")
 _HEADER = re.compile(rf"(?i){_NAME}|.*auth.*|.*cookie.*|.*-key|x-.*session.*|sec-websocket-protocol")
 _PUBLIC = frozenset({"www-authenticate", "proxy-authenticate", "idempotency-key", "sec-websocket-key"})
-_MEMBER = re.compile(r'"([\w.-]{1,64})"\s*:\s*"(?:[^"\\]|\\.)*(?:"|$)')
+_MEMBER = re.compile(r'(?s)"([\w.-]{1,64})"\s*:\s*"(?:[^"\\]|\\.)*(?:"|\\?\Z)')
 _FIELD = re.compile(r"(?<![\w.-])([\w.-]{1,64})=[^&\s\"'<>]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -66,7 +67,7 @@ class Masker:
         parts = []
         for part in query.split("&"):
             name, equals, _ = part.partition("=")
-            parts.append(name + equals + STARS if equals and _is_secret(unquote_plus(name)) else part)
+            parts.append(name + equals + STARS if equals and _names_secret(name) else part)
         return self.text(path + mark + "&".join(parts))
 
     def passage(self, pairs: Sequence[Pair], body: bytes, *, body_bytes: int, limit: int) -> Passage:
@@ -87,7 +88,12 @@ class Masker:
 
 def is_secret_header(name: str) -> bool:
     """Whether the value of this header may be a credential."""
-    return name.lower() not in _PUBLIC and _HEADER.fullmatch(name) is not None
+    return len(name) > LONGEST_NAME or (name.lower() not in _PUBLIC and _HEADER.fullmatch(name) is not None)
+
+
+def _names_secret(raw: str) -> bool:
+    """The same for the name of a query parameter as it was sent, however long it is."""
+    return len(raw) > LONGEST_NAME or _is_secret(unquote_plus(raw))
 
 
 @lru_cache(maxsize=1024)

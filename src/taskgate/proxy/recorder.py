@@ -24,6 +24,7 @@ from taskgate.routes.records import CallAttempt, CallRecord, CallRecords, Passag
 
 _log = logging.getLogger(__name__)
 BATCH = 256
+BATCH_BYTES = 8 << 20  # one frame of a front's channel takes more
 OVERHEAD_BYTES = 2048  # of a record, beside its bodies
 AGAIN_S = 1.0
 PURGE_S = 60.0
@@ -74,7 +75,8 @@ class Recorder:
     def take(self, records: Sequence[CallRecord]) -> None:
         """Queue finished records; what does not fit is dropped and counted."""
         for record in records:
-            size = OVERHEAD_BYTES + len(record.request.body) + sum(len(one.response.body) for one in record.attempts)
+            size = OVERHEAD_BYTES + len(record.target) + _weight(record.request)
+            size += sum(_weight(one.response) for one in record.attempts)
             if self._waiting_bytes + size > self._settings.record_backlog_bytes:
                 self.dropped_count += 1
                 continue
@@ -84,9 +86,11 @@ class Recorder:
 
     def _batch(self) -> list[CallRecord]:
         batch: list[CallRecord] = []
-        while self._waiting and len(batch) < BATCH:
+        weight = 0
+        while self._waiting and len(batch) < BATCH and weight < BATCH_BYTES:
             record, size = self._waiting.popleft()
             self._waiting_bytes -= size
+            weight += size
             batch.append(record)
         return batch
 
@@ -118,6 +122,10 @@ class Recorder:
             except (NotNow, StoreError) as error:
                 _log.warning("old records of calls stay for now: %s", error)
             await asyncio.sleep(PURGE_S)
+
+
+def _weight(passage: Passage) -> int:
+    return len(passage.body) + sum(len(name) + len(value) for name, value in passage.headers)
 
 
 class _Kept:

@@ -157,3 +157,30 @@ async def test_what_is_queued_is_written_at_the_end(desk: Desk) -> None:
     desk.begin().finish(200)
     await desk.recorder.stop()
     assert len(await desk.store.find(ALL)) == 1
+
+
+async def test_names_that_are_long_cost_nothing_and_show_nothing(desk: Desk) -> None:
+    """A pattern that tries every `token` of such a name would stand still for seconds."""
+    name = b"token" * 4000 + b"!"
+    call = desk.begin(target=b"/add?%b=seen" % name, headers=((name, b"seen"),))
+    call.finish(200)
+    (record,) = await desk.kept()
+    assert "seen" not in record.target + record.request.headers[0][1]
+
+
+async def test_a_secret_that_is_cut_behind_a_backslash_is_masked(desk: Desk) -> None:
+    call = desk.begin()
+    call.request_body(b'{"password":"' + b"p4ss" * 300 + b"\\" * 2000)
+    call.finish(200)
+    (record,) = await desk.kept()
+    assert "p4ss" not in record.request.body
+
+
+async def test_heads_count_as_what_waits(desk: Desk) -> None:
+    desk.store.is_away = True
+    for _ in range(8):
+        desk.begin(headers=((b"x-a", b"y" * 9_000),)).finish(200)
+    assert desk.recorder.dropped_count == 7
+    desk.store.is_away = False
+    desk.recorder.take([])
+    assert len(await desk.kept()) == 1
