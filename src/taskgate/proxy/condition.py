@@ -1,4 +1,7 @@
-"""How the calls to one upstream went lately. For people to look at: nothing is decided by it, breakers count apart."""
+"""How the calls to one upstream went lately.
+
+For people to look at: nothing is decided by it, breakers count apart.
+"""
 
 from __future__ import annotations
 

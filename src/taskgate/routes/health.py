@@ -1,4 +1,7 @@
-"""How a service does when several call it: breakers, connection pools, other processes. The worst word counts."""
+"""How a service does when several call it: breakers, connection pools, other processes.
+
+The worst word counts, so that a list never shows a service as well that some process cannot reach.
+"""
 
 from __future__ import annotations
 
