@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from taskgate.errors import Malformed, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.lane import Lane
 from taskgate.proxy.pieces import Passing
+from taskgate.proxy.pool import Asker
 from taskgate.proxy.ports import Doorkeeper, Front, Head, RunDoor
 from taskgate.proxy.recording import CallStart, OpenCall, Recording
 from taskgate.proxy.refusal import write_problem
@@ -184,7 +185,7 @@ class Call:
         if self.state == ENDED:
             return
         if self.state == CONNECTING and (pool := self.lane.legs[self.leg_number].pool) is not None:
-            pool.withdraw(self)
+            pool.withdraw(cast(Asker, self))
         self.state = ENDED
         self.deadline = NEVER
         self.means.open_calls.discard(self)
