@@ -40,8 +40,8 @@ def mortal(tmp_path: Path) -> Iterator[GatewayProcess]:
     yield from started(tmp_path)
 
 
-def started(folder: Path) -> Iterator[GatewayProcess]:
-    made = GatewayProcess(folder / "data", settings={"TASKGATE_HTTP__WORKERS": str(COUNT)})
+def started(folder: Path, **settings: str) -> Iterator[GatewayProcess]:
+    made = GatewayProcess(folder / "data", settings={"TASKGATE_HTTP__WORKERS": str(COUNT), **settings})
     made.start()
     until(lambda: all_listen(made), within_s=30.0)
     yield made
@@ -148,6 +148,31 @@ async def test_everything_else_reaches_the_gateway_as_it_came(
         await asyncio.gather(*working, return_exceptions=True)
     answers = await asyncio.gather(*(refused(session, number) for number in range(LOOKS)))
     assert set(answers) == {(401, "UNAUTHENTICATED", "gateway"), (404, "NO_SUCH_ADDRESS", "gateway")}
+
+
+async def test_old_clients_need_no_host_in_any_process(gateway: GatewayProcess) -> None:
+    for _ in range(LOOKS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"GET /health HTTP/1.0\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_who_stays_connected_keeps_nobody_out(tmp_path: Path) -> None:
+    """The cap on connections to an upstream is none on the way to the gateway: every worker takes one for good."""
+    for gateway in started(tmp_path, TASKGATE_PROXY__POOL_SIZE="1", TASKGATE_PROXY__POOL_WAIT_S="0.2"):
+        workers = [SimpleWorker(gateway, f"w{number}") for number in range(LOOKS // 2)]
+        working = [asyncio.create_task(worker.run()) for worker in workers]
+        try:
+            async with calling(gateway) as session:
+                await everywhere(session, "/gateway/workers", {200})
+                async with session.get("/gateway/workers") as answer:
+                    assert len((await answer.json())["workers"]) == len(workers)
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
 
 async def test_sockets_of_services_and_a_revoked_key(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,8 +30,9 @@ from taskgate.routes.records import CallRecord
 from taskgate.routes.service import Snapshot
 from taskgate.runs.ports import Signals, Subscription
 
+_log = logging.getLogger(__name__)
 SOCKET = "fronts.sock"
-MAX_ASKED = 256
+MAX_ASKED = 4096  # each call that waits for its run is one
 
 
 class RecordSink(Protocol):
@@ -124,7 +126,7 @@ class Feeder:
                     if self._records is not None:
                         self._records.take(message.records)
                 elif len(asked) >= MAX_ASKED:
-                    channel.send(refusal_of(message.number, TaskgateError("too many questions", code="BUSY")))
+                    channel.send(refusal_of(message.number, Unavailable("too many questions", code="BUSY")))
                 else:
                     task = group.create_task(self._answer(channel, message))
                     asked.add(task)
@@ -143,6 +145,9 @@ class Feeder:
                 answer = await self._perform(question)
         except TaskgateError as error:
             answer = refusal_of(question.number, error)
+        except Exception:
+            _log.exception("a question of a front failed")
+            answer = refusal_of(question.number, TaskgateError("something went wrong in the gateway"))
         channel.send(answer)
 
     async def _perform(self, question: m.Perform) -> m.Performed:

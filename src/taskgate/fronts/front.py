@@ -43,6 +43,7 @@ from taskgate.telemetry.logs import setup_logs
 from taskgate.worker.confinement import die_with_parent
 
 SWITCH_S = 0.0005
+WATCH_S = 0.25
 
 
 class FrontProcess:
@@ -87,7 +88,7 @@ class FrontProcess:
         self._stop.set()
 
     async def run(self) -> None:
-        """Serve until `stop`, or until a part dies."""
+        """Serve until `stop`. Raises why when a part dies: one that hears no news would believe revoked keys."""
         settings = self._settings
         async with self._life:
             listener = listen(settings.http.host, self._begin.port, is_shared=True)
@@ -101,10 +102,15 @@ class FrontProcess:
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="front door")
             stopping = asyncio.create_task(self._stop.wait())
             gc.freeze()
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            failure = None
+            while failure is None and not (serving.done() or stopping.done()):
+                await asyncio.wait({serving, stopping}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+                failure = self._life.ailment()
             stopping.cancel()
             door.should_exit = True
             await serving
+        if failure is not None:
+            raise failure
 
     def _claim(self, front: CallerFront, head: Head) -> Item:
         return self.plane(front, head) or self._handing_on(front, head)

@@ -28,6 +28,7 @@ from taskgate.routes.service import Route, Service
 SOCKET = "gateway.sock"
 LONGEST_BODY = 1 << 40  # the gateway knows its limits
 PATIENCE = Timeouts(connect_s=5.0, first_byte_s=900.0, idle_s=86_400.0)
+NO_HOST = b"gateway"  # HTTP/1.0 needs none, and what is handed on is HTTP/1.1
 SOMEBODY = Principal(id="", name="whoever the gateway finds")
 OURS_TO_SAY = frozenset(
     {
@@ -53,6 +54,11 @@ class GatewayPool(Pool):
             now=monotonic,
         )
         self._path = str(path)
+
+    @property
+    def is_full(self) -> bool:
+        """Never: every connection of a caller that stays open (a worker, a journal) needs one of these."""
+        return False
 
     async def _reach(self) -> Upstream:
         loop = asyncio.get_running_loop()
@@ -82,7 +88,7 @@ class HandedOn(Exchange):
         named = _named(head)
         return b"".join(
             (
-                head.method.encode("ascii"), b" ", head.target, b" HTTP/1.1\r\nhost: ", head.host, b"\r\n",
+                head.method.encode("ascii"), b" ", head.target, b" HTTP/1.1\r\nhost: ", head.host or NO_HOST, b"\r\n",
                 *(
                     b"%b: %b\r\n" % pair
                     for pair in head.pairs

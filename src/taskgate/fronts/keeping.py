@@ -54,7 +54,11 @@ class FrontKeeper:
         clock = asyncio.get_running_loop().time
         while not self._ending.is_set():
             began = clock()
-            code = await self._live()
+            code: int | OSError
+            try:
+                code = await self._live()
+            except OSError as error:  # no process can be had at this moment
+                code = error
             if self._ending.is_set():
                 return
             pause_s = FIRST_PAUSE_S if clock() - began > STEADY_S else min(pause_s * 2, LONGEST_PAUSE_S)
