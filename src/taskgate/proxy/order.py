@@ -67,7 +67,7 @@ class Order(Line):
         self._is_started = False
         self.release(ITEM_HOLDS)
         if (self._mode == TUNNEL or self._mode == SWITCHING) and not self._queue:
-            self._end(linger=bool(self._behind))
+            self._end(linger=self._mode == TUNNEL or bool(self._behind))
         elif self._receiving is done:
             self._receiving = None
             is_short = 0 <= self._left <= DRAINED_BYTES

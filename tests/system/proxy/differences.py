@@ -16,6 +16,7 @@ ADDED_TO_REQUESTS = {
     "x-forwarded-port",
     "x-forwarded-prefix",
     "x-site-id",  # who called, from the verified credential
+    "x-taskgate-identity",  # the same, signed for this service
     "x-user-id",
     "x-app-id",
 }

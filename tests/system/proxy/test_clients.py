@@ -77,11 +77,18 @@ async def test_websockets(front: Front) -> None:
         await (await socket.ping())
         await socket.send([b"a" * 100_000, b"b" * 100_000])
         assert await socket.recv() == b"a" * 100_000 + b"b" * 100_000
+        await socket.close(4001, "enough")
+    assert (socket.close_code, socket.close_reason) == (4001, "enough")
+
+
+async def test_a_websocket_whose_message_is_too_large(front: Front) -> None:
+    """The service ends it. Its close frame may be lost: it stops reading while the message is still under way."""
+    url = front.url.replace("http", "ws") + "/up/echo"
+    async with connect(url, additional_headers=front.headers, compression=None) as socket:
         await socket.send(b"x" * (1 << 21))
         with pytest.raises(websockets.ConnectionClosedError) as closed:
             await socket.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1009
+    assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
 
 
 async def test_websockets_without_a_key(front: Front) -> None:
