@@ -43,6 +43,8 @@ class Answering(Sending):
         if status >= 500 and self.is_whole and self._may_advance("5xx") and monotonic() < self.chain_at:
             self._leave(is_end=is_end)
             if self._record is not None:
+                if piece:
+                    self._record.response_body(piece)
                 self._record.attempt_ended(moved_on_because="5xx")
             self._advance()
             return

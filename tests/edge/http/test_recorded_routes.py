@@ -22,6 +22,7 @@ class Upstream(BaseHTTPRequestHandler):
     """The first server answers 503; the second 200 with what it got and a token of its own."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave in one write
 
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["content-length"]))
@@ -113,6 +114,7 @@ def test_every_attempt_of_a_chain_is_kept(served: Served, upstream: str) -> None
     (call,) = calls(served, key, "r-chain")
     first, second = call["attempts"]
     assert (first["number"], first["status"], first["moved_on_because"]) == (1, 503, "5xx")
+    assert json.loads(first["response"]["body"])["got"] == {"a": 2}
     assert (second["number"], second["status"], second["moved_on_because"]) == (2, 200, "")
     assert json.loads(second["response"]["body"])["got"] == {"a": 2}
 
