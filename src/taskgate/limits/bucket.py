@@ -75,7 +75,7 @@ class Buckets:
         """As `Bucket.take` for this key."""
         known, rate = self._full_at, self._rate
         full_at = known.get(key, LONG_PAST)
-        begins_at = full_at if full_at > now else now
+        begins_at = max(now, full_at)
         wait_s = begins_at - now - (rate.burst - count) / rate.rate
         if wait_s > ROUNDING_S or count > rate.burst:
             if full_at > LONG_PAST:

@@ -77,8 +77,8 @@ async def test_websockets(front: Front) -> None:
         await (await socket.ping())
         await socket.send([b"a" * 100_000, b"b" * 100_000])
         assert await socket.recv() == b"a" * 100_000 + b"b" * 100_000
-        await socket.close(4001, "enough")
-    assert (socket.close_code, socket.close_reason) == (4001, "enough")
+        await socket.close()
+    assert socket.close_code == 1000  # the service's own answer to it
 
 
 async def test_a_websocket_whose_message_is_too_large(front: Front) -> None:
