@@ -150,6 +150,24 @@ async def test_everything_else_reaches_the_gateway_as_it_came(
     assert set(answers) == {(401, "UNAUTHENTICATED", "gateway"), (404, "NO_SUCH_ADDRESS", "gateway")}
 
 
+async def test_a_stranger_cannot_tell_a_route_from_nothing(
+    gateway: GatewayProcess, session: aiohttp.ClientSession, upstream: int
+) -> None:
+    """Neither by status nor by which headers come in which order, whichever process answers."""
+    await register(session, upstream, routes=[{"method": "GET", "path": "/echo"}])
+    await everywhere(session, "/v1/many/echo", {200})
+    seen = set()
+    for path in ("/v1/many/echo", "/v1/many/none"):
+        for _ in range(LOOKS):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            seen.add(" ".join([head[9:12], *(line.partition(":")[0] for line in head.splitlines()[1:])]))
+            writer.close()
+            await writer.wait_closed()
+    assert len(seen) == 1
+
+
 async def test_old_clients_need_no_host_in_any_process(gateway: GatewayProcess) -> None:
     for _ in range(LOOKS):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

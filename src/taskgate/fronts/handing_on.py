@@ -20,7 +20,7 @@ from taskgate.proxy.pieces import CHUNKED, UPGRADE, plain
 from taskgate.proxy.pool import Origin, Pool
 from taskgate.proxy.ports import Front, Head
 from taskgate.proxy.reader import AnswerReader
-from taskgate.proxy.refusal import CLOSE, status_line
+from taskgate.proxy.refusal import ending, in_order, status_line
 from taskgate.proxy.upstream import Upstream
 from taskgate.routes.policy import BreakerRule, Effective, RetryRule, Timeouts
 from taskgate.routes.service import Route, Service
@@ -106,12 +106,13 @@ class HandedOn(Exchange):
         else:
             framing = CHUNKED if self.is_framed else b""
         source = b"gateway-error-source: gateway\r\n" if answer.status >= 400 else b""
-        return b"".join(
+        head = b"".join(
             (
                 status_line(answer.status), *answer.lines, framing, self._own_lines(), source,
-                CLOSE if self.is_last else b"", b"\r\n",
+                ending(self.head, keep_alive=not self.is_last),
             )
         )  # fmt: skip
+        return (in_order(head) if answer.status >= 400 else head) + b"\r\n"
 
     def _own_lines(self) -> bytes:
         return b"x-request-id: %b\r\n" % self.request_id

@@ -14,7 +14,7 @@ from taskgate.proxy.call import ANSWERING, HOLD_UPSTREAM, RELAYING, SENT, monoto
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
 from taskgate.proxy.ports import Item
 from taskgate.proxy.reader import AnswerReader
-from taskgate.proxy.refusal import CLOSE, status_line
+from taskgate.proxy.refusal import ending, status_line
 from taskgate.proxy.sending import Sending
 from taskgate.proxy.tunnel import CallerSide, Relay
 from taskgate.proxy.upstream import Upstream
@@ -123,7 +123,7 @@ class Answering(Sending):
     def _frame(self, answer: AnswerReader) -> bool:
         """Whether the body goes in chunks; sets `is_last` where the connection must end behind this answer."""
         head = self.head
-        self.is_last = not (head.keep_alive and self.has_body_ended) or self.front.is_stopping
+        self.is_last = not (head.keep_alive and self.has_body_ended) or self.front.is_stopping or head.upgrade != ""
         if answer.length is not None or head.method == "HEAD" or answer.status in BODILESS:
             return False
         if head.version == "1.0":
@@ -132,6 +132,7 @@ class Answering(Sending):
         return True
 
     def _answer_lines(self, answer: AnswerReader) -> bytes:
+        head = self.head
         if answer.length is not None and answer.status != 204:
             framing = b"content-length: %d\r\n" % answer.length
         else:
@@ -139,7 +140,7 @@ class Answering(Sending):
         return b"".join(
             (
                 status_line(answer.status), *answer.lines, framing, self._own_lines(),
-                FROM_UPSTREAM if answer.status >= 400 else b"", CLOSE if self.is_last else b"", b"\r\n",
+                FROM_UPSTREAM if answer.status >= 400 else b"", ending(head, keep_alive=not self.is_last), b"\r\n",
             )
         )  # fmt: skip
 

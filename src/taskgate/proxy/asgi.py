@@ -16,7 +16,7 @@ from taskgate.errors import TaskgateError
 from taskgate.proxy.answer import Framing, frame_answer
 from taskgate.proxy.doorway import Doorway
 from taskgate.proxy.ports import Front, Head
-from taskgate.proxy.refusal import write_problem
+from taskgate.proxy.refusal import in_order, write_problem
 from taskgate.proxy.turn import NEVER
 
 _log = logging.getLogger(__name__)
@@ -175,9 +175,11 @@ class Cycle:
             message.get("headers", ()),
             method=head.method,
             version=head.version,
-            keep_alive=head.keep_alive and not self._front.is_stopping,
+            keep_alive=head.keep_alive and not (self._front.is_stopping or self._expects_continue),
             defaults=self._doorway.default_lines(),
         )
+        if message["status"] >= 400:
+            self._opening = in_order(self._opening[:-2]) + b"\r\n"
         asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:

@@ -23,7 +23,7 @@ from taskgate.proxy.pieces import Passing
 from taskgate.proxy.pool import Asker
 from taskgate.proxy.ports import Doorkeeper, Front, Head, RunDoor
 from taskgate.proxy.recording import CallStart, OpenCall, Recording
-from taskgate.proxy.refusal import write_problem
+from taskgate.proxy.refusal import ending, write_problem
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.tunnel import Relay
 from taskgate.proxy.turn import NEVER
@@ -154,10 +154,12 @@ class Call:
             self._cut(error.code)
             return
         keep_alive = self.head.keep_alive and self.has_body_ended and not self.front.is_stopping
-        if isinstance(error, Malformed):
+        if isinstance(error, Malformed) or self.head.upgrade:
             keep_alive = False
         self.status = row_of(error).http
         lines = date_line(int(time.time())) + self.grant_lines
+        if keep_alive:
+            lines += ending(self.head, keep_alive=True)
         if self.attempts:
             lines += b"gateway-attempts: %d\r\n" % self.attempts
         answer = write_problem(

@@ -12,7 +12,7 @@ from typing import Final
 
 from taskgate.errors import TaskgateError
 from taskgate.problems import PROBLEM_JSON, encode_problem
-from taskgate.proxy.ports import Front
+from taskgate.proxy.ports import Front, Head
 from taskgate.proxy.turn import NEVER
 from taskgate.trace import request_id_of, trace_id_of, traceparent_of
 
@@ -23,6 +23,7 @@ GUARDS: Final = (
     b"referrer-policy: no-referrer\r\n"
 )
 CLOSE: Final = b"connection: close\r\n"
+KEPT: Final = b"connection: keep-alive\r\n"  # said to HTTP/1.0, where it is not understood by itself
 
 
 @lru_cache(maxsize=600)
@@ -49,14 +50,29 @@ def write_problem(
     traceparent = traceparent or traceparent_of(None)
     status, body, headers = encode_problem(error, instance=instance, trace_id=trace_id_of(traceparent))
     told = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-    return b"".join(
+    head = b"".join(
         (
             status_line(status),
             b"content-type: ", PROBLEM_JSON, b"\r\ncontent-length: %d\r\n" % len(body), GUARDS, told, lines,
             b"x-request-id: ", request_id or request_id_of(None, traceparent), b"\r\n",
-            b"" if keep_alive else CLOSE, b"\r\n", b"" if is_head else body,
+            b"" if keep_alive else CLOSE,
         )
     )  # fmt: skip
+    return b"%b\r\n%b" % (in_order(head), b"" if is_head else body)
+
+
+def in_order(head: bytes) -> bytes:
+    """The head of an error of ours (without the empty line) with its headers in the order of their names: whoever of
+    us refuses, the data plane or the application, here or in another process, it looks the same to a stranger."""
+    first, *lines = head.splitlines(keepends=True)
+    return b"".join((first, *sorted(lines)))
+
+
+def ending(head: Head, *, keep_alive: bool) -> bytes:
+    """What the answer to this request says of its connection."""
+    if not keep_alive:
+        return CLOSE
+    return KEPT if head.version == "1.0" else b""
 
 
 class Refusal:

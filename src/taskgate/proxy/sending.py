@@ -25,7 +25,7 @@ from taskgate.proxy.call import (
 from taskgate.proxy.lane import IDEMPOTENT, Leg
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
 from taskgate.proxy.ports import RunAnswer
-from taskgate.proxy.refusal import CLOSE, status_line
+from taskgate.proxy.refusal import ending, status_line
 from taskgate.proxy.turn import NEVER
 from taskgate.proxy.upstream import Hearer, Upstream
 
@@ -270,7 +270,7 @@ class Sending(Call):
                 status_line(answer.status), *(b"%b: %b\r\n" % pair for pair in answer.headers),
                 b"content-length: %d\r\n" % len(answer.body), self.means.passing.via, self.grant_lines,
                 b"x-request-id: ", self.request_id, b"\r\ngateway-attempts: %d\r\n" % self.attempts,
-                b"" if keep_alive else CLOSE, b"\r\n", b"" if self.head.method == "HEAD" else answer.body,
+                ending(self.head, keep_alive=keep_alive), b"\r\n", b"" if self.head.method == "HEAD" else answer.body,
             )
         )  # fmt: skip
         self._finish()

@@ -214,3 +214,11 @@ async def test_the_end_of_the_gateway_waits_for_answers(door: Door) -> None:
         assert await idle.rest() == b""
         door.application.go_on.set()
         assert await busy.rest() == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+@on_both_loops
+async def test_an_answer_before_an_expected_body_is_the_last(door: Door) -> None:
+    """Nobody can know whether the caller still sends it: what comes next may be a body or a request."""
+    async with door.caller() as caller:
+        caller.say(get("/late", "Content-Length: 5", "Expect: 100-continue", method="POST"))
+        assert b"connection: close" in await caller.head()
