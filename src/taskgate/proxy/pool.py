@@ -93,18 +93,23 @@ class Pool:
         `fresh`: only one that was used within the last second, for what must not be sent twice. Raises Unavailable
         when too many wait already.
         """
+        found = self.ready(self.now(), fresh=fresh)
+        if found is not None:
+            return found
         idle = self._idle
-        if idle:
-            found = idle[-1]
-            unused_s = self.now() - found.idle_since
-            if unused_s < (FRESH_S if fresh else self._settings.pool_idle_s):
-                return idle.pop()
         if len(self._waiting) >= self._settings.pool_waiting:
             raise Unavailable("too many calls wait for this service", code="POOL_FULL")
         self._waiting.append(asker)
         if idle and self.is_full:
             self.drop(idle.pop(0))
         self._grow(connect_s)
+        return None
+
+    def ready(self, now: float, *, fresh: bool) -> Upstream | None:
+        """The unused connection that was used last, None when there is none that may be used now."""
+        idle = self._idle
+        if idle and now - idle[-1].idle_since < (FRESH_S if fresh else self._settings.pool_idle_s):
+            return idle.pop()
         return None
 
     def withdraw(self, asker: Asker) -> None:

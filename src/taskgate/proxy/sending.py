@@ -24,6 +24,7 @@ from taskgate.proxy.call import (
 )  # fmt: skip
 from taskgate.proxy.lane import IDEMPOTENT, Leg
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
+from taskgate.proxy.pool import Pool
 from taskgate.proxy.ports import RunAnswer
 from taskgate.proxy.refusal import ending, status_line
 from taskgate.proxy.turn import NEVER
@@ -85,11 +86,14 @@ class Sending(Call):
         self.attempts += 1
         if self._record is not None:
             self._record.attempt(leg.label)
-        self._take(leg, fresh=fresh or self.head.method not in IDEMPOTENT)
+        fresh = fresh or self.head.method not in IDEMPOTENT
+        upstream = leg.pool.ready(now, fresh=fresh)
+        if upstream is not None:
+            self.connected(upstream)
+        else:
+            self._wait_for(leg.pool, fresh=fresh)
 
-    def _take(self, leg: Leg, *, fresh: bool) -> None:
-        pool = leg.pool
-        assert pool is not None
+    def _wait_for(self, pool: Pool, *, fresh: bool) -> None:
         connect_s = self.lane.policy.timeouts.connect_s
         self.state = CONNECTING
         self.is_queued = pool.is_full
@@ -170,8 +174,8 @@ class Sending(Call):
         upstream = self.upstream
         assert upstream is not None
         self.state = SENT
-        self.sent_at = monotonic()
-        self.deadline = min(self._within(self.lane.policy.timeouts.first_byte_s), self.chain_at)
+        self.sent_at = now = monotonic()
+        self.deadline = min(now + self.lane.policy.timeouts.first_byte_s, self.stops_at, self.chain_at)
         kept = self.kept
         if not kept and self.head.body_length == 0:
             upstream.wire.write(self._head_lines())

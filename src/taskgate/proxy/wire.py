@@ -17,7 +17,8 @@ Soon = Callable[[Callable[[], None]], object]
 
 class Outgoing:
     """The wires that have something to send at the end of this turn. `soon` calls something then: the running loop
-    does, unless another is given. Where only a few wires stand (`is_quiet`) waiting gains nothing: they send at once."""
+    does, unless another is given. Where only a few wires stand (`is_quiet`) waiting gains nothing: they send at once.
+    """
 
     __slots__ = ("_soon", "_wires", "count", "is_quiet")
 
