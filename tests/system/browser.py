@@ -30,8 +30,8 @@ FLAGS = (
 )  # fmt: skip
 
 
-class Tab:
-    """One page. Selectors are CSS; an expression is JavaScript whose value is JSON."""
+class Wire:
+    """Commands to one page and what it says by itself. An expression is JavaScript whose value is JSON."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.complaints: list[str] = []
@@ -77,6 +77,10 @@ class Tab:
             f" else if (performance.now() - began > {WITHIN_S * 900}) {{ failed(new Error({json.dumps(condition)})); }}"
             " else { setTimeout(look, 20); } }; look(); })"
         )
+
+
+class Tab(Wire):
+    """One page as a person uses it. Selectors are CSS."""
 
     async def open(self, url: str) -> None:
         """Go there and wait until the document and its scripts are in place."""
