@@ -51,11 +51,38 @@ class Asker(Protocol):
     def unreached(self, error: TaskgateError) -> None: ...
 
 
-class Pool:
+class Standing:
+    """The connections that stand, as they see it themselves: `opened` counts them, given out or not."""
+
+    __slots__ = ("opened",)
+
+    opened: int
+
+    def joined(self, upstream: Upstream) -> None:
+        """A connection stands."""
+        self.opened += 1
+
+    def drop(self, upstream: Upstream) -> None:
+        """Cut a connection; nobody hears of it again."""
+        upstream.hearer = None
+        upstream.is_sound = False
+        upstream.wire.abort()
+
+    def lend(self, upstream: Upstream) -> None:
+        """A connection became a tunnel: it never comes back, and however long it lasts it keeps no call waiting."""
+        upstream.is_lent = True
+        self.opened -= 1
+        self._freed()
+
+    def _freed(self) -> None:
+        """There is room for another connection."""
+
+
+class Pool(Standing):
     """Connections to one origin. `opened` counts all that stand, given out or not."""
 
     __slots__ = ("_connecting", "_idle", "_pinner", "_retired", "_settings", "_tasks", "_tls", "_waiting", "condition",
-                 "now", "opened", "origin", "outgoing")  # fmt: skip
+                 "now", "origin", "outgoing")  # fmt: skip
 
     def __init__(
         self,
@@ -127,31 +154,13 @@ class Pool:
             upstream.idle_since = self.now()
             self._idle.append(upstream)
 
-    def joined(self, upstream: Upstream) -> None:
-        """A connection stands."""
-        self.opened += 1
-
-    def drop(self, upstream: Upstream) -> None:
-        """Cut a connection; nobody hears of it again."""
-        upstream.hearer = None
-        upstream.is_sound = False
-        upstream.wire.abort()
-
-    def lend(self, upstream: Upstream) -> None:
-        """A connection became a tunnel: it never comes back, and however long it lasts it keeps no call waiting."""
-        upstream.is_lent = True
-        self.opened -= 1
-        if self._waiting:
-            self._grow(self._settings.pool_wait_s)
-
     def gone(self, upstream: Upstream) -> None:
         """A connection has ended."""
         if not upstream.is_lent:
             self.opened -= 1
         if upstream in self._idle:
             self._idle.remove(upstream)
-        if self._waiting:
-            self._grow(self._settings.pool_wait_s)
+        self._freed()
 
     def expire(self, *, retire: bool = False) -> None:
         """Cut what was unused for too long; `retire`: all unused ones, and keep none from now on."""
@@ -162,6 +171,10 @@ class Pool:
             self.drop(upstream)
 
     # ---------------------------------------------------------------- connecting
+
+    def _freed(self) -> None:
+        if self._waiting:
+            self._grow(self._settings.pool_wait_s)
 
     def _grow(self, connect_s: float) -> None:
         while self._connecting < len(self._waiting) and not self.is_full:
