@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from tests.system.cluster import GatewayProcess
-from tests.system.test_fronts import WITHIN_S, calling, started, status_of
+from tests.system.front_processes import WITHIN_S
+from tests.system.test_fronts import calling, started, status_of
 
 pytestmark = pytest.mark.system
 ONCE = {"breaker": {"failures": 1, "open_s": 60.0}, "retry": {"count": 0}}

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ from aiohttp import web
 
 from taskgate.service import verify_identity
 from tests.system.cluster import Caller, GatewayProcess, SimpleWorker
+from tests.system.front_processes import COUNT, WITHIN_S, all_listen, fronts_of, is_alive, listens, until, until_true
 
 pytestmark = pytest.mark.system
-COUNT = 3
 LOOKS = 40
-WITHIN_S = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -310,55 +309,3 @@ async def recorded(session: aiohttp.ClientSession) -> list[Any]:
         assert answer.status == 200, await answer.text()
         calls: list[Any] = (await answer.json())["calls"]
         return calls
-
-
-def fronts_of(gateway: GatewayProcess) -> list[int]:
-    pid = gateway.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    found = [int(text) for text in children.read_text().split()] if children.exists() else []
-    return [child for child in found if b"taskgate.fronts" in _command(child)]
-
-
-def all_listen(gateway: GatewayProcess) -> bool:
-    fronts = fronts_of(gateway)
-    return len(fronts) == COUNT - 1 and all(listens(pid, gateway.port) for pid in fronts)
-
-
-def listens(pid: int, port: int) -> bool:
-    """Whether this process has a listening socket on the port."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    inodes = {row[9] for row in rows if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port}
-    try:
-        held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
-    except OSError:
-        return False
-    return any(f"socket:[{inode}]" in held for inode in inodes)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def until(claim: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-
-
-async def until_true(claim: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-    """As `until`, while the loop goes on."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, "it did not come to that"
-        await asyncio.sleep(0.02)
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
