@@ -17,6 +17,7 @@ import uvicorn
 
 from taskgate.errors import InvalidInput, Unavailable
 from taskgate.proxy.doorway import Fronts
+from taskgate.proxy.handshake import PatientSocket
 
 DRAIN_S = 10.0
 BACKLOG = 4096
@@ -113,7 +114,7 @@ def listener_config(
         app,
         ssl_certfile=tls_cert_path or None,
         ssl_keyfile=tls_key_path or None,
-        ws="websockets-sansio",
+        ws=PatientSocket,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,

@@ -41,6 +41,7 @@ class SocketHandOver:
         protocol = protocol_class(
             config=doorway.config, server_state=doorway.server_state, app_state=doorway.app_state
         )  # fmt: skip
+        protocol.caller = (self._head.caller, self._front.port)
         self._hand_over(protocol, self._opening())
 
     def body(self, data: bytes) -> None:

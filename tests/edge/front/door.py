@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 from uvicorn.server import ServerState
 
 from taskgate.proxy.doorway import Fronts, unclaimed
+from taskgate.proxy.listening import listener_config
 from taskgate.proxy.ports import Claims
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.turn import Turn
@@ -154,7 +154,7 @@ class Caller:
 async def open_door(settings: ProxySettings | None = None, *, claims: Claims = unclaimed) -> AsyncIterator[Door]:
     """A front that listens on a free port of this machine; the sweep comes often."""
     application = Application()
-    config = uvicorn.Config(application, ws="websockets-sansio", lifespan="off", log_config=None)
+    config = listener_config(application, max_frame_bytes=1 << 20)
     config.load()
     state = ServerState()
     fronts = Fronts(claims, settings, turn=Turn(period_s=0.05))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.edge.front.door import Caller, Door
 from tests.edge.front.loops import on_both_loops
 from tests.edge.front.test_cycle import get
@@ -60,3 +62,14 @@ async def test_another_upgrade_is_an_ordinary_request(door: Door) -> None:
     async with door.caller() as caller:
         caller.say(get("/echo", "Connection: Upgrade", "Upgrade: h2c") + get("/echo"))
         assert [await caller.answer() for _ in range(2)] == [(200, b"GET ")] * 2
+
+
+@on_both_loops
+async def test_what_is_no_frame_behind_a_handshake(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked at when the handshake is answered, and ends the connection; it is no failure of ours."""
+    async with door.caller() as caller:
+        caller.say(HANDSHAKE + get("/echo"))
+        assert (await caller.head()).startswith(b"HTTP/1.1 101")
+        assert (await caller.body(4))[0] == 0x88
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert door.application.scopes[-1]["client"][0] == "127.0.0.1"
