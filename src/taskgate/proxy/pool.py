@@ -9,6 +9,7 @@ Waiting ends by the asker's own deadline: it withdraws. Nothing here takes a tim
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.upstream import Upstream
 from taskgate.proxy.wire import Outgoing
 
+_log = logging.getLogger(__name__)
 FRESH_S = 1.0
 
 
@@ -185,7 +187,9 @@ class Pool(Standing):
         try:
             async with asyncio.timeout(connect_s):
                 upstream = await self._reach()
-        except (OSError, TaskgateError) as error:
+        except Exception as error:
+            if not isinstance(error, OSError | TaskgateError):
+                _log.exception("a connect failed as nobody expected")  # one service's, and the end of nothing else
             self._connecting -= 1
             if self._waiting:
                 self._waiting.popleft().unreached(_told(error))
