@@ -94,8 +94,8 @@ def open_taskgate(
             "name": "all", "method": "*", "gateway_path": f"/{name}/{{rest:path}}", "upstream_path": "/{rest:path}",
             "policy": {"rate_limits": [limit], "max_body_bytes": 1 << 28},
         }  # fmt: skip
-        told = {"name": name, "base_url": base, "routes": [route], "lease_s": 3600}
-        _post(f"{url}/gateway/register", told, key=key)
+        body = {"name": name, "base_url": base, "routes": [route], "lease_s": 3600}
+        _post(f"{url}/gateway/register", body, key=key)
     port = int(url.rpartition(":")[2])
     running = Running(process=door.process, port=port, headers={"X-API-Key": key})
     wait_until(lambda: _is_routed(f"{url}/plain/json", key), door.process)

@@ -29,6 +29,7 @@ from taskgate.worker import WorkerSettings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "<!-- Written by `make docs` from the program itself. Edits are lost. -->\n"
+Part = dict[str, Any] | bool  # a schema
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -256,12 +257,12 @@ def shape(name: str, schema: dict[str, Any]) -> Iterator[str]:
         yield ""
 
 
-def described(part: dict[str, Any] | bool) -> str:
+def described(part: Part) -> str:
     """What is said of a member."""
     return "" if isinstance(part, bool) else str(part.get("description", ""))
 
 
-def kind(part: dict[str, Any] | bool) -> str:
+def kind(part: Part) -> str:
     """What a member is, in a few words."""
     if isinstance(part, bool):
         return "anything"

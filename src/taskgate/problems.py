@@ -1,7 +1,8 @@
 """Errors as `application/problem+json` (RFC 9457).
 
 One body carries both spellings: the problem members and `code`, `message`, `detail`. Nothing that a caller sent
-is repeated here except field names and the path, both cut short; a secret never gets this far. Shared by the application and the data plane, so that both answer alike.
+is repeated here except field names and the path, both cut short; a secret never gets this far. Shared by the
+application and the data plane, so that both answer alike.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ async def test_texts_in_registrations(house: House, text: str) -> None:
     """Names, paths, methods and summaries of routes: refused by name, or kept as plain text (descriptions)."""
     key = await house.key("register", "read", "admin")
     route = {"name": "a", "method": "POST", "gateway_path": "/a", "upstream_path": "/a", "summary": "s"}
-    plain_body = {"name": "svc", "base_url": "http://127.0.0.1:1", "routes": [route]}
+    plain_body: dict[str, Any] = {"name": "svc", "base_url": "http://127.0.0.1:1", "routes": [route]}
     asks = [{**plain_body, member: text} for member in ("name", "base_url", "prefix", "openapi_url", "openapi")]
     asks += [{**plain_body, "routes": [{**route, member: text}]} for member in (*route, "description", "task")]
     asks += [{**plain_body, "policy": {member: text}} for member in ("scope", "credential", "record", text)]

@@ -158,7 +158,7 @@ class Answering(Sending):
 
     def _record_answer(self, answer: AnswerReader) -> None:
         if self._record is not None:
-            self._record.answered(answer.status, answer.pairs())
+            self._record.answered(answer.status, answer.pairs)
 
     # ---------------------------------------------------------------- the end
 

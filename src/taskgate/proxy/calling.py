@@ -117,7 +117,7 @@ class _Hearing:
 
     def answered(self, answer: AnswerReader, piece: bytes, *, is_end: bool) -> None:
         self._status = answer.status
-        self._headers = answer.pairs()
+        self._headers = answer.pairs
         self.more(piece, is_end=is_end)
 
     def more(self, piece: bytes, *, is_end: bool) -> None:

@@ -105,6 +105,7 @@ class AnswerReader:
         else:
             self.surplus = True
 
+    @property
     def pairs(self) -> tuple[tuple[bytes, bytes], ...]:
         """The headers that may be forwarded, names in lower case."""
         lines = self.lines

@@ -67,13 +67,13 @@ def find_settings(
     """The settings that result; of `given` (name, base_url, gateway_url, api_key, prefix) None means "not said"."""
     env = os.environ if env is None else env
 
-    def said(member: str, variable: str, default: str = "") -> str:
+    def said(member: str, variable: str, *, default: str = "") -> str:
         value = given.get(member)
         return (env.get(variable) or default) if value is None else value
 
     return ServiceSettings(
         name=said("name", "SERVICE_NAME") or slug(title),
-        base_url=said("base_url", "SERVICE_BASE_URL", BASE_URL).rstrip("/"),
+        base_url=said("base_url", "SERVICE_BASE_URL", default=BASE_URL).rstrip("/"),
         gateway_url=said("gateway_url", "GATEWAY_URL").strip().rstrip("/"),
         api_key=Secret(said("api_key", "TASKGATE_API_KEY")),
         prefix=said("prefix", "GATEWAY_PREFIX").rstrip("/"),

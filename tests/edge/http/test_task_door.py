@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,9 +20,8 @@ TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
 
 
 @pytest.fixture
-async def live(house: House) -> AsyncIterator[Live]:
-    made = Live(house.gateway.bus)
-    yield made
+async def live(house: House) -> Live:
+    return Live(house.gateway.bus)
 
 
 @pytest.fixture
