@@ -236,9 +236,12 @@ class Registry:
                 if data != service.document:
                     fresh = _with_fresh(service, data, await self._documents.read(data), settings=self._settings)
                     await self._turns.finish(self._replace(service, fresh))
-            except TaskgateError as error:
+            except Exception as error:
+                if not isinstance(error, TaskgateError):  # a stranger's document: no reason for the gateway to end
+                    _log.exception("the document of %s could not be looked at", service.name)
+                why = str(error) if isinstance(error, TaskgateError) else "it could not be read"
                 if self.standing.services.get(service.name) is service:
-                    self.standing.trouble(service.name, str(error))
+                    self.standing.trouble(service.name, why)
             else:
                 if self.standing.services.get(service.name) is service:
                     self.standing.trouble(service.name, None)

@@ -167,3 +167,12 @@ async def test_a_service_that_left_meanwhile_is_not_brought_back(place: Place) -
     await look_again(place)
     assert place.registry.snapshot.services == ()
     assert await place.book.load() == []
+
+
+async def test_a_document_that_fails_as_nobody_expected_ends_nothing(place: Place) -> None:
+    await registered(place)
+    await place.registry.refresh()
+    place.world.documents[URL] = ZeroDivisionError("what a library raised")
+    await look_again(place)
+    assert place.paths("shop") == ["GET /a"]
+    assert place.registry.snapshot.stale == {"shop"}
