@@ -13,7 +13,7 @@ from taskgate.errors import UpstreamBroken
 from taskgate.proxy.call import ANSWERING, HOLD_UPSTREAM, RELAYING, SENT, monotonic
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
 from taskgate.proxy.ports import Item
-from taskgate.proxy.reader import AnswerReader
+from taskgate.proxy.reader import BODILESS, AnswerReader
 from taskgate.proxy.refusal import ending, status_line
 from taskgate.proxy.sending import Sending
 from taskgate.proxy.tunnel import CallerSide, Relay
@@ -21,7 +21,6 @@ from taskgate.proxy.upstream import Upstream
 
 JOINED_BYTES = 64 << 10
 FROM_UPSTREAM = b"gateway-error-source: upstream\r\n"
-BODILESS = frozenset({204, 304})
 
 
 class Answering(Sending):

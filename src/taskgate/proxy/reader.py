@@ -4,6 +4,7 @@ Strict: what two readers could take in two ways (two lengths, a length beside a 
 other than chunked) raises `BadAnswer`. Bytes behind an answer are noted as `surplus` and never handed on.
 Bodies with a length are counted, not parsed; the parser is a new one wherever the old one was left inside a body.
 Trailers are read and dropped: nothing that a caller was promised stands in them.
+A head that is byte for byte the connection's last one is not parsed again: it means what it meant.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _USUAL = frozenset({b"close", b"keep-alive", b"Keep-Alive", b"Close"})
 _REMEMBERED_LENGTH = 64
 _MAX_LENGTH_DIGITS = 18
 MAX_HEAD_BYTES = 256 << 10
+BODILESS = frozenset({204, 304})
+_KNOWN_BYTES = 4096
 
 
 def _read(name: bytes) -> tuple[int, bytes]:
@@ -49,6 +52,19 @@ class BadAnswer(Exception):
     """What came is no HTTP answer, or one that could be read in two ways."""
 
 
+class _Known:
+    """The last head of a connection that was followed by a body with a length, and what it said."""
+
+    __slots__ = ("head", "keep_alive", "length", "lines", "status")
+
+    def __init__(self, head: bytes, reader: AnswerReader, *, length: int) -> None:
+        self.head = head
+        self.status = reader.status
+        self.length = length
+        self.lines = reader.lines
+        self.keep_alive = reader.keep_alive
+
+
 class AnswerReader:
     """The state of one connection's reading side. `begin` before every request.
 
@@ -58,12 +74,13 @@ class AnswerReader:
     """
 
     __slots__ = (
-        "_chunked", "_head_bytes", "_is_head", "_left", "_may_switch", "_named", "_parser", "_upgrade", "interim",
-        "keep_alive", "length", "lines", "phase", "pieces", "rest", "status", "surplus",
+        "_chunked", "_head_bytes", "_is_head", "_known", "_left", "_may_switch", "_named", "_parser", "_upgrade",
+        "interim", "keep_alive", "length", "lines", "phase", "pieces", "rest", "status", "surplus",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._parser: httptools.HttpResponseParser | None = None
+        self._known: _Known | None = None
         self.begin(is_head=False)
 
     def begin(self, *, is_head: bool, may_switch: bool = False) -> None:
@@ -101,7 +118,9 @@ class AnswerReader:
             self._parser = None
             self._count(data)
         elif self.phase < DONE:
-            self._parse(data)
+            known = self._known
+            if known is None or not data.startswith(known.head) or not self._takes_again(data, known):
+                self._parse(data)
         else:
             self.surplus = True
 
@@ -110,6 +129,32 @@ class AnswerReader:
         """The headers that may be forwarded, names in lower case."""
         lines = self.lines
         return tuple((lines[place][:-2].lower(), lines[place + 1]) for place in range(0, len(lines), 3))
+
+    def _takes_again(self, data: bytes, known: _Known) -> bool:
+        """Whether this segment could be taken by what is known of its head."""
+        body_bytes = len(data) - len(known.head)
+        if self.phase != WAITING or self._head_bytes or self._is_head or body_bytes > known.length:
+            return False
+        self.status, self.length, self.lines = known.status, known.length, known.lines
+        self.keep_alive = known.keep_alive
+        if body_bytes:
+            self.pieces.append(data[-body_bytes:])
+        if body_bytes == known.length:
+            self.phase = DONE
+        else:
+            self.phase = BODY
+            self._left = known.length - body_bytes
+            self._parser = None
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """The segment began with a whole head: keep it, where nothing but it decides what follows."""
+        length = self.length
+        if length is None or self._chunked or self._is_head or self.interim or self.surplus or self.status in BODILESS:
+            return
+        end = data.find(b"\r\n\r\n") + 4
+        if 4 < end <= _KNOWN_BYTES and len(data) - end == sum(map(len, self.pieces)):
+            self._known = _Known(data[:end], self, length=length)
 
     def _count(self, data: bytes) -> None:
         if self.length is None:
@@ -144,8 +189,11 @@ class AnswerReader:
                 cause = error.__context__
                 raise BadAnswer(str(cause if isinstance(cause, BadAnswer) else error)) from error
             self.surplus = True
-        if self.phase == WAITING and self._head_bytes > MAX_HEAD_BYTES:
-            raise BadAnswer("the head of the answer is too large")
+        if self.phase == WAITING:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                raise BadAnswer("the head of the answer is too large")
+        elif self._head_bytes == len(data) and self.phase != SWITCHED:
+            self._remember(data)
 
     # ---------------------------------------------------------------- what the parser calls
 
@@ -183,7 +231,7 @@ class AnswerReader:
             raise BadAnswer("a length beside a transfer coding")
         self.status = status
         self.keep_alive = parser.should_keep_alive()
-        if self._is_head or status in (204, 304):
+        if self._is_head or status in BODILESS:
             self._parser = None
             self.phase = DONE
         elif self._chunked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskgate.proxy.reader import BODY, DONE, SWITCHED, WAITING, AnswerReader, BadAnswer
@@ -157,3 +157,60 @@ def test_a_head_without_an_end() -> None:
     lines = b"".join(b"A%d: %b\r\n" % (number, b"x" * 8000) for number in range(40))
     with pytest.raises(BadAnswer):
         reader.feed(lines)
+
+
+def outcome(reader: AnswerReader, raw: bytes, *, cuts: list[int], is_head: bool) -> tuple[object, ...]:
+    """Everything that a reader says of an answer, whether it takes it or not."""
+    reader.begin(is_head=is_head)
+    body, at, error = b"", 0, ""
+    try:
+        for cut in sorted({cut % (len(raw) + 1) for cut in cuts} | {len(raw)}):
+            if cut > at:
+                reader.feed(raw[at:cut])
+                body += b"".join(reader.pieces)
+                reader.pieces = []
+                at = cut
+    except BadAnswer as bad:
+        error = str(bad)
+    told = (reader.phase, reader.status, reader.length, reader.keep_alive, reader.surplus)
+    return (*told, b"".join(reader.lines), reader.interim, body, error)
+
+
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 404 No\r\nA: 1\r\nX: 2\r\nConnection: close, x\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 204 None\r\nA: 1\r\n\r\n",
+    b"HTTP/1.1 304 Same\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 103 Hint\r\nA: 1\r\n\r\nHTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+    b"HTTP/1.1 200 OK\nA: 1\nContent-Length: 5\n\n",
+]
+
+
+ANSWER = st.tuples(
+    st.sampled_from([b"", b"abcde", b"abc", b"abcde\r\n0\r\n\r\n", b"abcdeHTTP/1.1 200 OK\r\n", b"\r\n\r\nxx"]),
+    st.one_of(st.just([]), st.lists(st.integers(0, 120), max_size=3)),
+    st.sampled_from([False, False, True]),
+)
+
+
+def of_one_head(head: bytes) -> st.SearchStrategy[list[tuple[bytes, bytes, list[int], bool]]]:
+    """A whole answer with this head, and then some others, most of them with the same one."""
+    first = st.just((head, b"abcde", [], False))
+    others = st.lists(st.tuples(st.sampled_from([head, head, head, *ANSWERS]), ANSWER), min_size=1, max_size=4)
+    return st.tuples(first, others).map(
+        lambda told: [told[0], *((name, rest[0], rest[1], rest[2]) for name, rest in told[1])]
+    )
+
+
+@settings(max_examples=300)
+@given(asked=st.sampled_from(ANSWERS).flatmap(of_one_head))
+def test_what_is_remembered_changes_nothing(asked: list[tuple[bytes, bytes, list[int], bool]]) -> None:
+    """A reader that has read others before says what a new one says, until its connection is spent."""
+    reader = AnswerReader()
+    for head, body, cuts, is_head in asked:
+        found = outcome(reader, head + body, cuts=cuts, is_head=is_head)
+        assert found == outcome(AnswerReader(), head + body, cuts=cuts, is_head=is_head)
+        if reader.phase != DONE or reader.surplus or not reader.keep_alive or found[-1]:
+            return
