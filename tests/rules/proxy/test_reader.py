@@ -197,7 +197,8 @@ ANSWER = st.tuples(
 
 def of_one_head(head: bytes) -> st.SearchStrategy[list[tuple[bytes, bytes, list[int], bool]]]:
     """A whole answer with this head, and then some others, most of them with the same one."""
-    first = st.just((head, b"abcde", [], False))
+    sizes: list[int] = []
+    first = st.just((head, b"abcde", sizes, False))
     others = st.lists(st.tuples(st.sampled_from([head, head, head, *ANSWERS]), ANSWER), min_size=1, max_size=4)
     return st.tuples(first, others).map(
         lambda told: [told[0], *((name, rest[0], rest[1], rest[2]) for name, rest in told[1])]
