@@ -7,6 +7,7 @@ address, and an address that fails too often is answered from memory alone, so t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from taskgate.clock import Clock
 from taskgate.edge.failures import FailedTries
@@ -14,6 +15,7 @@ from taskgate.errors import Limited, Unauthenticated
 from taskgate.identity.credentials import credential_in, refuse_query_secrets, speaking_for
 from taskgate.identity.keys import Keys
 from taskgate.identity.principal import Principal
+from taskgate.identity.recall import Remembered
 
 ANYBODY = Principal(id="", name="anybody", scopes=frozenset({"admin"}))
 """Who calls when authentication is switched off; only ever on a loopback address."""
@@ -34,14 +36,27 @@ class Gate:
         self._failures = FailedTries(clock)
 
     def recall(
-        self, pairs: Sequence[tuple[bytes, bytes]], *, query: bytes = b"", address: str = ""
+        self,
+        pairs: Sequence[tuple[bytes, bytes]],
+        *,
+        query: bytes = b"",
+        address: str = "",
+        memory: dict[str, Any] | None = None,
     ) -> Principal | None:
-        """Who calls, from memory alone; None when only `admit` can tell, which also refuses and counts.
+        """Who calls, from memory alone; None when only `admit` can tell, which also refuses and counts. `memory` is of
+        the very same headers: their key is looked up again, but not proven again.
 
         Raises what a good credential does not excuse: Malformed for one in the query, InvalidInput for a tenant.
         """
         if query:
             refuse_query_secrets(query)
+        if memory:
+            found, principal = cast("tuple[Remembered, Principal]", memory["caller"])
+            if self._keys.recall.still(found):
+                return principal
+        return self._recalled(pairs, memory)
+
+    def _recalled(self, pairs: Sequence[tuple[bytes, bytes]], memory: dict[str, Any] | None) -> Principal | None:
         credential: bytes | None = None
         is_asserting = False
         for name, value in pairs:
@@ -60,9 +75,12 @@ class Gate:
                 credential = value
         if credential is None:
             return None if self._auth_enabled else speaking_for(ANYBODY, pairs)
-        principal = self._keys.recall.proven(credential)
-        if is_asserting and principal is not None:
-            return speaking_for(principal, pairs)
+        found = self._keys.recall.proven(credential)
+        if found is None:
+            return None
+        principal = speaking_for(found.principal, pairs) if is_asserting else found.principal
+        if memory is not None:
+            memory["caller"] = found, principal
         return principal
 
     async def admit(self, pairs: Pairs, *, query: bytes = b"", address: str = "") -> Principal:

@@ -94,8 +94,8 @@ class KeyRecall:
         self._epoch += 1
         self._known.pop(key_id, None)
 
-    def proven(self, text: bytes) -> Principal | None:
-        """Who shows this key, from memory alone: one hash, one comparison in constant time, known id or not.
+    def proven(self, text: bytes) -> Remembered | None:
+        """Whose key this is, from memory alone: one hash, one comparison in constant time, known id or not.
 
         None when it is wrong, has ended, or only the store can tell.
         """
@@ -110,7 +110,14 @@ class KeyRecall:
             if now >= found.until:
                 return None
             self._renew(found, now)
-        return found.principal if found.is_good(self._clock.now()) else None
+        return found if found.is_good(self._clock.now()) else None
+
+    def still(self, found: Remembered) -> bool:
+        """Whether what `proven` found holds now, without a word from its bearer: for who is known to show the very same
+        key again. False also where it is time to read the record again."""
+        if self._known.get(found.record.id) is not found or self._clock.monotonic() >= found.renew_at:
+            return False
+        return found.is_good(self._clock.now())
 
     async def find(self, key_id: str) -> Remembered | None:
         """The key as it may be believed now; None when there is none. Unavailable when nobody can tell."""

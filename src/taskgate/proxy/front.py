@@ -20,6 +20,7 @@ from taskgate.proxy.head import Draft, Peer, check_head
 from taskgate.proxy.order import COUNTED, DEAF, HALF_CLOSED_S, HTTP, SWITCHING, TUNNEL, Order
 from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.refusal import Refusal
+from taskgate.proxy.repeated import Repeated, remembered
 from taskgate.proxy.sockets import SocketHandOver
 from taskgate.proxy.turn import NEVER
 from taskgate.proxy.wire import Wire
@@ -35,13 +36,18 @@ class CallerConnection(Order):
     """One caller's connection. `_marks` counts heads and ends of bodies, so that a segment that brought neither is
     known as a part of a head."""
 
-    __slots__ = ("_doorway", "_draft", "_is_pending", "_marks", "_parser", "_peer", "on_header", "on_url")
+    __slots__ = (
+        "_doorway", "_draft", "_is_pending", "_last", "_marks", "_parser", "_peer", "_repeated", "on_header",
+        "on_url",
+    )  # fmt: skip
 
     def __init__(self, doorway: Doorway) -> None:
         settings = doorway.settings
         super().__init__(doorway.turn, stall_s=settings.body_idle_s, keep_alive_s=settings.keep_alive_s)
         self._doorway = doorway
         self._marks = 0
+        self._last: Head | None = None
+        self._repeated: Repeated | None = None
         self._is_pending = True
         self._draft: Draft
         self._peer: Peer
@@ -92,7 +98,9 @@ class CallerConnection(Order):
             self._mode = COUNTED
             self._take(data)
         else:
-            self._feed(data)
+            repeated = self._repeated
+            if repeated is None or not data.endswith(repeated.block) or not self._takes_again(data, repeated):
+                self._feed(data)
 
     def eof_received(self) -> bool:
         """The caller sends no more. It may still read: what it asked is answered, for a while."""
@@ -136,6 +144,7 @@ class CallerConnection(Order):
         self.deadline = NEVER if length == 0 else self._turn.now + doorway.settings.body_idle_s
         item = self._item(head)
         self._receiving = item
+        self._last = head
         self._awaits_switch = head.upgrade != ""
         self._append(item)
 
@@ -181,6 +190,8 @@ class CallerConnection(Order):
     def _feed(self, data: bytes) -> None:
         """Parse a segment. What the caller still owes afterwards has a deadline."""
         marks = self._marks
+        is_clean = not self._unread
+        self._repeated = None
         self._unread += len(data)
         try:
             self._parser.feed_data(data)
@@ -202,9 +213,22 @@ class CallerConnection(Order):
             elif self._unread == len(data) and not self._is_pending:
                 self.deadline = self._turn.now + self._doorway.settings.header_s
         else:
+            if is_clean and self._marks == marks + 2 and self._last is not None:
+                self._repeated = remembered(data, self._last)
             self._unread = len(self._draft.target)  # the beginning of the next head came along
             if self._unread:
                 self.deadline = self._turn.now + self._doorway.settings.header_s
+
+    def _takes_again(self, data: bytes, repeated: Repeated) -> bool:
+        """Take a request whose headers are the last one's; False when the parser has to look at it."""
+        head = repeated.read(data) if not self._queue else None
+        if head is None:
+            return False
+        self.deadline = NEVER
+        item = self._item(head)
+        item.body_end()
+        self._append(item)
+        return True
 
     def _still_owed(self) -> None:
         """A part of a body came; for chunks, not only framing."""

@@ -91,7 +91,7 @@ class Plane:
         if lane is None:
             return None
         try:
-            principal = means.door.recall(head.pairs, query=head.query, address=head.caller)
+            principal = means.door.recall(head.pairs, query=head.query, address=head.caller, memory=head.memory)
         except TaskgateError:
             principal = None  # the exchange asks again, and answers in its turn
         if principal is not None and not lane.serves(principal):

@@ -9,7 +9,7 @@ Everything here is synchronous and runs on the event loop: an item that must wai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -33,6 +33,8 @@ class Head(msgspec.Struct, gc=False):
     (authorization, x-api-key; gone when Connection named them), via, traceparent, tracestate, x-request-id, and from
     trusted peers alone forwarded and x-forwarded-*.
     `caller` and `scheme` are the caller's own where a trusted peer tells them, else those of the connection.
+    `memory` is shared by requests of one connection that have the very same headers (and so the same `pairs`): what was
+    found out about those may be kept there; None where there is none.
     """
 
     method: str
@@ -50,6 +52,7 @@ class Head(msgspec.Struct, gc=False):
     scheme: str = "http"
     upgrade: str = ""
     expects_continue: bool = False
+    memory: dict[str, Any] | None = None
 
 
 class Front(Protocol):
@@ -153,8 +156,10 @@ class Claims(Protocol):
 class Doorkeeper(Protocol):
     """Who calls. Raises Unauthenticated, Limited, Unavailable, Malformed, InvalidInput."""
 
-    def recall(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal | None:
-        """Who calls, from memory alone; None when only `admit` can tell."""
+    def recall(
+        self, pairs: Sequence[Pair], *, query: bytes, address: str, memory: dict[str, Any] | None = None
+    ) -> Principal | None:
+        """Who calls, from memory alone; None when only `admit` can tell. `memory` is that of the headers."""
         ...
 
     async def admit(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal: ...

@@ -37,7 +37,9 @@ WAIT_S = 10.0
 class Door:
     """Knows some keys at once, and some only after asking."""
 
-    def recall(self, pairs: Sequence[Pair], *, query: bytes, address: str) -> Principal | None:
+    def recall(
+        self, pairs: Sequence[Pair], *, query: bytes, address: str, memory: dict[str, Any] | None = None
+    ) -> Principal | None:
         key = dict(pairs).get(b"x-api-key", b"")
         return None if key in ASKED_ABOUT else CALLERS.get(key)
 

@@ -81,8 +81,9 @@ async def shared() -> AsyncIterator[Place]:
 
 async def test_a_key_is_proven_from_memory_alone(sole: Place) -> None:
     key_id, text = await sole.key()
-    principal = sole.keys.recall.proven(text.encode())
-    assert principal is not None
+    found = sole.keys.recall.proven(text.encode())
+    assert found is not None
+    principal = found.principal
     assert principal.id == key_id
     assert principal == await sole.keys.authenticate(text)
     assert sole.ring.read_count == 0
