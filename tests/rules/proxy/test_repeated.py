@@ -79,6 +79,13 @@ def test_what_is_remembered_changes_nothing(segments: list[bytes], is_begun: boo
     assert outcome(told) == outcome([b"".join(told)], piece=1)
 
 
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_line_with_every_block(line: bytes, block: bytes) -> None:
+    segments = [LINES[0] + block, line + block, PLAIN]
+    assert outcome(segments) == outcome([b"".join(segments)], piece=1)
+
+
 def test_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
     before = Repeated.read
