@@ -284,6 +284,7 @@ def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor, recorder: Recorder) -
         recording=recorder,
         share=share,
         signer=ground.signer,
+        origins=settings.http.cors_origins,
     )
     ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
     ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))

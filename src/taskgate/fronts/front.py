@@ -70,6 +70,7 @@ class FrontProcess:
             recording=recorder,
             share=1 / begin.count,
             signer=IdentitySigner(bytes.fromhex(begin.identity_root)),
+            origins=settings.http.cors_origins,
         )
         bus.subscribe(KeyRevoked, lambda event: self.plane.revoke(event.key_id))
         self._handing_on = HandingOn(settings.data_path / SOCKET, self.plane.means)

@@ -11,6 +11,7 @@ from typing import cast
 
 from taskgate.errors import UpstreamBroken
 from taskgate.proxy.call import ANSWERING, HOLD_UPSTREAM, RELAYING, SENT, monotonic
+from taskgate.proxy.origins import without_theirs
 from taskgate.proxy.pieces import CHUNKED, LAST_CHUNK, UPGRADE, chunk
 from taskgate.proxy.ports import Item
 from taskgate.proxy.reader import BODILESS, AnswerReader
@@ -136,9 +137,10 @@ class Answering(Sending):
             framing = b"content-length: %d\r\n" % answer.length
         else:
             framing = CHUNKED if self.is_framed else b""
+        lines = without_theirs(answer.lines) if self.means.origins.is_on else answer.lines
         return b"".join(
             (
-                status_line(answer.status), *answer.lines, framing, self._own_lines(),
+                status_line(answer.status), *lines, framing, self._own_lines(),
                 FROM_UPSTREAM if answer.status >= 400 else b"", ending(head, keep_alive=not self.is_last), b"\r\n",
             )
         )  # fmt: skip

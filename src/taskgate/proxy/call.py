@@ -19,6 +19,7 @@ from taskgate.errors import Malformed, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.lane import Lane
+from taskgate.proxy.origins import Origins
 from taskgate.proxy.pieces import Passing
 from taskgate.proxy.pool import Asker
 from taskgate.proxy.ports import Doorkeeper, Front, Head, RunDoor
@@ -41,7 +42,7 @@ monotonic = time.monotonic
 class Means:
     """What every call of a plane needs. `open_calls` have been let in and have not ended."""
 
-    __slots__ = ("door", "open_calls", "passing", "recording", "run_door", "settings", "tasks", "vouching")
+    __slots__ = ("door", "open_calls", "origins", "passing", "recording", "run_door", "settings", "tasks", "vouching")
 
     def __init__(
         self,
@@ -52,7 +53,9 @@ class Means:
         recording: Recording | None,
         tasks: TaskSet,
         vouching: Vouching,
+        origins: Origins,
     ) -> None:
+        self.origins = origins
         self.vouching = vouching
         self.settings = settings
         self.door = door

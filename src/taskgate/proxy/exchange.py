@@ -44,6 +44,8 @@ class Exchange(Answering):
         self.started_at = monotonic()
         self.lane.counters.requests += 1
         self.lane.counters.active += 1
+        if self.means.origins.is_on:
+            self.grant_lines = self.means.origins.lines(self.head.pairs)
         head, principal = self.head, self.principal
         try:
             if principal is None:
@@ -149,7 +151,7 @@ class Exchange(Answering):
         if (self.head.body_length or self.body_bytes) > policy.max_body_bytes:
             raise _too_large(policy.max_body_bytes)
         grant = lane.limits.admit(principal, self.started_at)
-        self.grant_lines = grant.headers
+        self.grant_lines += grant.headers
         if grant.wait_s > 0:
             raise Limited("this route is called too often", retry_after_s=grant.wait_s)
         if b"via" in self.head.special:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from taskgate.errors import TaskgateError
 from taskgate.identity.signing import IdentitySigner
@@ -21,6 +21,7 @@ from taskgate.proxy.counters import RouteCounters
 from taskgate.proxy.credentials import read_credentials
 from taskgate.proxy.exchange import Exchange
 from taskgate.proxy.lane import Lane
+from taskgate.proxy.origins import Origins
 from taskgate.proxy.pool import Pool
 from taskgate.proxy.ports import Doorkeeper, Front, Head, Item, Pinner, RunDoor
 from taskgate.proxy.recording import Recording
@@ -55,6 +56,7 @@ class Plane:
         tls: ssl.SSLContext | None = None,
         share: float = 1.0,
         signer: IdentitySigner | None = None,
+        origins: Iterable[str] = (),
     ) -> None:
         self.tasks = TaskSet()
         self.credentials = read_credentials(settings.credentials)
@@ -64,6 +66,7 @@ class Plane:
             run_door=run_door,
             recording=recording,
             tasks=self.tasks,
+            origins=Origins(origins),
             vouching=Vouching(signer),
         )
         tls = tls or ssl.create_default_context()
@@ -88,7 +91,7 @@ class Plane:
         means = self.means
         place = (head.method, head.path)
         lane = self._remembered.get(place) or self._find(place)
-        if lane is None:
+        if lane is None or (means.origins.is_on and means.origins.is_preflight(head)):
             return None
         try:
             principal = means.door.recall(head.pairs, query=head.query, address=head.caller, memory=head.memory)

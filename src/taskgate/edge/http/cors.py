@@ -14,7 +14,7 @@ from taskgate.errors import InvalidInput
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
 _EXPOSED = b"Location, Preference-Applied, Idempotent-Replayed, Retry-After, X-Request-Id, Gateway-Error-Source"
-_METHODS = b"GET, POST, PUT, DELETE"
+_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = b"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Traceparent, X-API-Key, X-Request-Id"
 
 
