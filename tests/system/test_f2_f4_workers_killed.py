@@ -146,6 +146,7 @@ def test_a_gateway_restart_in_mid_run_loses_neither_run_nor_lease(
     run = client.submit("sys.gated", {"ledger": str(ledger), "gate": str(tmp_path / "gate")})
     _until(lambda: _lines(ledger, "start"))
     _until(lambda: [entry.text for entry in run.journal()] == ["running"])  # told after the accept was committed
+    _until(lambda: _is_confirmed(client, run.id))
     gateway.kill()
     gateway.start()
     _until(_online(client, 1))
@@ -165,3 +166,9 @@ def test_a_draining_worker_finishes_and_leaves(client: Client, new_worker: NewWo
     assert worker.stop(within_s=15.0) == 0
     assert client.run(run.id).status == "succeeded"
     assert all(seen.status == "offline" for seen in client.workers.all())
+
+
+def _is_confirmed(client: Client, run_id: str) -> bool:
+    """Whether the worker has asked for its lease since it began: only then does it know of more than its offer."""
+    started_at, seen_at = client.run(run_id).attempts[-1].started_at, client.workers.all()[0].last_heartbeat_at
+    return started_at is not None and seen_at is not None and seen_at > started_at
