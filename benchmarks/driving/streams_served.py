@@ -5,6 +5,7 @@ Every message is written by itself, as an agent's tokens are. Started with the p
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import sys
 import time
@@ -62,7 +63,9 @@ class Stream(asyncio.Protocol):
             self.transport.close()
 
     def write(self, piece: bytes) -> None:
-        self.transport.write(piece)  # type: ignore[attr-defined]
+        if not self.transport.is_closing():  # type: ignore[attr-defined]
+            with contextlib.suppress(RuntimeError):  # uvloop has closed it before it says so
+                self.transport.write(piece)  # type: ignore[attr-defined]
 
     def pause_writing(self) -> None:
         self.is_open = False
