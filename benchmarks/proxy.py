@@ -1,7 +1,7 @@
 """taskgate as a reverse proxy beside nginx and others: one interleaved run, one process each, the same upstream.
 
-Each round raises every proxy anew and asks it for all rows; the order is turned round every other round. Goals are
-ratios of the same round, so that what slows the whole machine slows both.
+Each round raises every proxy anew and asks all of them for one row after the other; the order is turned round every
+other round. Goals are ratios of the same round, taken within seconds of each other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.driver import Driver
@@ -50,37 +51,63 @@ def measure_proxy(
         if number > 1 and spent + spent / (number - 1) > until_s:
             say(f"proxy: no time for round {number} of {rounds}")
             break
-        for contestant in wanted if number % 2 else reversed(wanted):
-            if contestant.key in skipped:
-                continue
-            try:
-                found = _measured(processes, run, contestant, upstream=upstream, is_quick=is_quick)
-            except Trouble as trouble:
-                skipped[contestant.key] = str(trouble)
-                say(f"proxy: {contestant.title} is left out: {trouble}")
-                continue
-            for row, sample in found.items():
-                samples.setdefault(contestant.key, {}).setdefault(row, []).append(sample)
-            _tell(contestant, found, place=f"round {number}/{rounds}")
+        order = [contestant for contestant in (wanted if number % 2 else wanted[::-1]) if contestant.key not in skipped]
+        with ExitStack() as standing:
+            round_of = _Round(processes, run, is_quick=is_quick, skipped=skipped)
+            round_of.raise_all(order, standing, upstream=upstream)
+            for contestant, found in round_of.measured():
+                for row, sample in found.items():
+                    samples.setdefault(contestant.key, {}).setdefault(row, []).append(sample)
+                _tell(contestant, found, place=f"round {number}/{rounds}")
         done_count = number
     return proxy_section(wanted, samples, skipped, rounds=(done_count, rounds))
 
 
-def _measured(
-    processes: Processes, run: Path, contestant: Contestant, *, upstream: Upstream, is_quick: bool
-) -> dict[str, Sample]:
-    seconds = 1 if is_quick else 3
-    with raised(processes, contestant, run=run, upstream=upstream) as running:
-        found = {}
-        applied(run, LOADS[0], url=running.url, headers=running.headers, seconds=1)
+class _Round:
+    """All proxies of one round, standing at once: each row is asked of one after the other, so that a neighbour who
+    disturbs the machine for some seconds disturbs them alike. Who fails is left out from then on."""
+
+    def __init__(self, processes: Processes, run: Path, *, is_quick: bool, skipped: dict[str, str]) -> None:
+        self._processes = processes
+        self._run = run
+        self._is_quick = is_quick
+        self._skipped = skipped
+        self._standing: list[tuple[Contestant, Running]] = []
+        self._found: dict[str, dict[str, Sample]] = {}
+
+    def raise_all(self, order: Sequence[Contestant], standing: ExitStack, *, upstream: Upstream) -> None:
+        """Start them, and warm them up."""
+        for contestant in order:
+            place = raised(self._processes, contestant, run=self._run, upstream=upstream)
+            with self._forgiving(contestant):
+                running = standing.enter_context(place)
+                applied(self._run, LOADS[0], url=running.url, headers=running.headers, seconds=1)
+                self._standing.append((contestant, running))
+
+    def measured(self) -> list[tuple[Contestant, dict[str, Sample]]]:
+        """Every row of everybody."""
+        seconds = 1 if self._is_quick else 3
         for load in LOADS:
-            if load.is_wide or contestant.is_full:
-                found[load.key] = _loaded(run, load, running, seconds=seconds)
-        if contestant.is_full:
-            found |= _streamed(processes, running, is_quick=is_quick)
-            found["idle"] = _idle(processes, running, count=500 if is_quick else IDLE)
-        running.process.check()
-    return found
+            self._ask(lambda running, load=load: {load.key: _loaded(self._run, load, running, seconds=seconds)}, load)
+        self._ask(lambda running: _streamed(self._processes, running, is_quick=self._is_quick))
+        self._ask(lambda running: {"idle": _idle(self._processes, running, count=500 if self._is_quick else IDLE)})
+        return [(contestant, self._found[contestant.key]) for contestant, _ in self._standing]
+
+    def _ask(self, measure: Callable[[Running], dict[str, Sample]], load: Load | None = None) -> None:
+        for contestant, running in tuple(self._standing):
+            if contestant.is_full or (load is not None and load.is_wide):
+                with self._forgiving(contestant):
+                    self._found.setdefault(contestant.key, {}).update(measure(running))
+                    running.process.check()
+
+    @contextmanager
+    def _forgiving(self, contestant: Contestant) -> Iterator[None]:
+        try:
+            yield
+        except Trouble as trouble:
+            self._skipped[contestant.key] = str(trouble)
+            self._standing = [one for one in self._standing if one[0] is not contestant]
+            say(f"proxy: {contestant.title} is left out: {trouble}")
 
 
 def _loaded(run: Path, load: Load, running: Running, *, seconds: int) -> Sample:
