@@ -99,7 +99,11 @@ class CallerConnection(Order):
             self._take(data)
         else:
             repeated = self._repeated
-            if repeated is None or not data.endswith(repeated.block) or not self._takes_again(data, repeated):
+            if (
+                repeated is None
+                or not data.startswith(repeated.block, len(data) - repeated.tail)
+                or not self._takes_again(data, repeated)
+            ):
                 self._feed(data)
 
     def eof_received(self) -> bool:
@@ -226,6 +230,8 @@ class CallerConnection(Order):
             return False
         self.deadline = NEVER
         item = self._item(head)
+        if repeated.length:
+            item.body(data[-repeated.length :])
         item.body_end()
         self._append(item)
         return True

@@ -34,6 +34,8 @@ BLOCKS = [
     b"\r\nHost: x\r\nConnection: close\r\n\r\n",
     b"\r\nHost: x\r\nContent-Length: 2\r\n\r\nab",
     b"\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+    b"\r\nHost: x\r\nContent-Length: 4\r\n\r\n\r\n\r\n",
+    b"\r\nHost: x\r\nContent-Length: 30\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n..",
     b"\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"\r\nHost: x\r\nExpect: 100-continue\r\n\r\n",
     b"\r\nHost: x\r\nHost: y\r\n\r\n",
@@ -82,7 +84,7 @@ def test_what_is_remembered_changes_nothing(segments: list[bytes], is_begun: boo
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_line_with_every_block(line: bytes, block: bytes) -> None:
-    segments = [LINES[0] + block, line + block, PLAIN]
+    segments = [b"POST /a HTTP/1.1" + block, line + block, PLAIN]
     assert outcome(segments) == outcome([b"".join(segments)], piece=1)
 
 
@@ -98,6 +100,9 @@ def test_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Repeated, "read", noted)
     stage = Stage().say(PLAIN).say(LINES[1] + BLOCKS[0]).say(LINES[0] + BLOCKS[1]).say(LINES[2] + BLOCKS[1])
     assert read == [LINES[1] + BLOCKS[0], LINES[2] + BLOCKS[1]]
+    stage.say(LINES[4] + BLOCKS[3]).say(b"PUT /z HTTP/1.1" + BLOCKS[3])
+    assert bytes(stage.items[-1].heard) == b"ab"
+    assert read[2:] == [b"PUT /z HTTP/1.1" + BLOCKS[3]]
     assert stage.items[0].head.memory is stage.items[1].head.memory is not stage.items[2].head.memory
 
 
