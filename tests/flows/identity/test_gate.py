@@ -99,3 +99,31 @@ def test_only_admit_refuses_and_counts() -> None:
     anybody = HOUSES[False].gate.recall([(b"x-site-id", b"globex")])
     assert anybody is not None
     assert anybody.site_id == "globex"
+
+
+def test_what_is_remembered_of_headers_is_no_longer_than_their_key() -> None:
+    """The same headers again: known at once, until the key is revoked, forgotten or due to be read again."""
+    house = House()
+    pairs, memory = [(b"x-api-key", house.texts[0])], dict[str, Any]()
+    known = house.gate.recall(pairs, memory=memory)
+    assert known is not None
+    assert house.gate.recall([(b"x-api-key", b"nobody reads this")], memory=memory) is known
+    with pytest.raises(Malformed):
+        house.gate.recall(pairs, query=b"key=1", memory=memory)
+    house.clock.advance(29.0)
+    assert not house.keys.recall.still(
+        memory["caller"][0]
+    )  # due: looked up and proven as if it came for the first time
+    asyncio.run(house.keys.revoke(None, known.id))
+    assert house.gate.recall(pairs, memory=memory) is None
+
+
+def test_a_revoked_key_is_forgotten_with_its_headers() -> None:
+    house = House()
+    pairs, memory = [(b"x-api-key", house.texts[1]), (b"x-site-id", b"globex")], dict[str, Any]()
+    known = house.gate.recall(pairs, memory=memory)
+    assert known is not None
+    assert known.site_id == "globex"
+    assert house.gate.recall(pairs, memory=memory) is known
+    asyncio.run(house.keys.revoke(None, known.id))
+    assert house.gate.recall(pairs, memory=memory) is None
