@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -68,3 +69,15 @@ async def test_no_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPat
     go_on.set()
     await turns.rest()
     await turns.finish(change())
+
+
+async def test_a_process_that_stood_still_is_no_store_that_hangs() -> None:
+    turns = Turns()
+
+    async def change() -> str:
+        time.sleep(2 * module.WAIT_S)  # noqa: ASYNC251 - the whole process stands still, the store does not
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return "done"
+
+    assert await turns.finish(change()) == "done"
