@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that tests and benchmarks put beside the gateway, from the distribution: nginx, chromium, ...
+# Installs the servers that tests and benchmarks put beside the gateway, from the distribution: nginx, chromium,
+# postgresql, redis-server, mariadbd, ...
 # Names that are there already are passed over. Without root or apt-get nothing is done, and whoever needs
 # a server says by name that it is missing. Called by the tests themselves; safe to call again.
 set -eu
@@ -9,6 +10,7 @@ for name in "$@"; do
     command -v "$name" >/dev/null 2>&1 && continue
     case $name in
         nginx) wanted="$wanted nginx-light" ;;
+        mariadbd) wanted="$wanted mariadb-server" ;;
         *) wanted="$wanted $name" ;;
     esac
 done

@@ -27,6 +27,7 @@ COMPATIBLE = {
     "GRPC_ENABLED": "grpc.enabled",
     "AUTH_ENABLED": "auth.enabled",
     "DATABASE_URL": "database.url",
+    "REDIS_URL": "redis.url",
 }
 _MEANING = re.compile(r"([a-z][a-z0-9_]*): (.+)")
 _TYPE_TEXTS = {bool: "true or false", int: "whole number", float: "number", str: "text", Url: "URL", Secret: "secret"}

@@ -23,7 +23,6 @@ UNUSED = {
     "RATE_LIMIT_ENABLED": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
     "RATE_LIMIT_RATE": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
     "RATE_LIMIT_CAPACITY": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
-    "REDIS_URL": "this version keeps everything in its embedded stores",
     "DATABASE_URL_ASYNCPG_DRIVER": "this version keeps everything in its embedded stores (DATABASE_URL)",
     "GATEWAY__INTERNAL_API_KEY": "make a key with `taskgate keys create`",
     "GATEWAY__AGENT_URL": "register the agent as a service with `taskgate services register`",

@@ -21,11 +21,11 @@ from taskgate.reach.settings import ReachSettings
 from taskgate.routes.settings import RouteSettings
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import masked
-from taskgate.stores.settings import DatabaseSettings
+from taskgate.stores.settings import DatabaseSettings, RedisSettings
 from taskgate.telemetry.settings import LogSettings
 
 FRAME_OVERHEAD_BYTES = 64 << 10
-SCHEMES = ("sqlite", "memory")
+SCHEMES = ("sqlite", "postgresql", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Settings:
     grpc: GrpcSettings = field(default_factory=GrpcSettings)
     link: LinkSettings = field(default_factory=LinkSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     routes: RouteSettings = field(default_factory=RouteSettings)
     reach: ReachSettings = field(default_factory=ReachSettings)

@@ -41,3 +41,17 @@ class Roster(Protocol):
     async def gone(self, worker_id: str, at: float) -> None: ...
 
     async def remove(self, worker_id: str) -> bool: ...
+
+
+class Board(Protocol):
+    """What every gateway says of the workers that are connected to it, for the others to read."""
+
+    async def post(self, gateway_id: str, text: bytes, *, keep_s: float) -> None:
+        """Replace what this gateway says; forgotten `keep_s` later unless it is posted again."""
+        ...
+
+    async def read(self) -> dict[str, bytes]:
+        """What every living gateway says, this one included."""
+        ...
+
+    async def remove(self, gateway_id: str) -> None: ...

@@ -46,3 +46,15 @@ class KeyRing(Protocol):
     async def revoke(self, key_id: str, at: float) -> bool:
         """True when the key existed and was not revoked yet."""
         ...
+
+
+class OneUse(Protocol):
+    """Values that can be taken once, by whichever gateway is asked first: tickets, nonces."""
+
+    async def put(self, name: bytes, value: bytes, *, keep_s: float) -> bool:
+        """Keep it for `keep_s`; False when the name is taken already, and then nothing changes."""
+        ...
+
+    async def take(self, name: bytes) -> bytes | None:
+        """The value, which is gone by that; None when it was never there, was taken or is too old."""
+        ...

@@ -6,11 +6,24 @@ The store alone gives out numbers, one sequence per subject; it never changes or
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 from taskgate.journal.entry import Appended, Batch
 from taskgate.journal.page import Page
+
+
+class TailRelay(Protocol):
+    """Carries committed pages to gateways whose readers follow them. An index of what is stored, never the truth."""
+
+    def send(self, pages: Sequence[tuple[str, Page]]) -> None:
+        """Tell the others what was committed here. Never waits, never raises."""
+        ...
+
+    def follow(self, subject: str, deliver: Callable[[Page], None]) -> Callable[[], None]:
+        """Have pages of other gateways delivered until the returned function is called. A page may come twice or be
+        missing; an empty page says that the store has to be read again."""
+        ...
 
 
 class Journal(Protocol):

@@ -146,6 +146,13 @@ class Glance(Struct, frozen=True, gc=False):
     status: Status
 
 
+class Mandate(Struct, frozen=True, kw_only=True, gc=False):
+    """The right to act for a duty: the epoch that its leader was given (INV-F5)."""
+
+    duty: str
+    epoch: int
+
+
 class RunLedger(Protocol):
     """The truth about runs."""
 
@@ -258,8 +265,16 @@ class Catalogue(Protocol):
     async def remove(self, site_id: str, name: str, *, version: str) -> bool: ...
 
 
+GAP = b""
+"""A message that nobody published: news may have been missed, so whatever they were about has to be read again."""
+
+
 class Signals(Protocol):
-    """News between gateways. In one process it reaches this process's own subscribers."""
+    """News between gateways. In one process it reaches this process's own subscribers.
+
+    Fast, never certain: where the connection was cut, every subscription is given `GAP` once it stands again.
+    Publishing never raises and never waits for long; an empty payload is not allowed.
+    """
 
     async def publish(self, topic: str, payload: bytes) -> None: ...
 

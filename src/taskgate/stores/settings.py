@@ -1,11 +1,14 @@
 """Settings of the stores.
 
-Which engine keeps the truth, named by URL; what an engine needs beside that is in the URL too.
+Which engines keep the truth and carry the news, named by URL.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
 
 from taskgate.secret import Url
 
@@ -15,7 +18,25 @@ class DatabaseSettings:
     """Where runs, tasks, keys and workers are kept.
 
     url: engine, named by URL. Default sqlite: (the embedded one, in `data_dir`). sqlite:FOLDER keeps it in that
-        folder; memory: forgets everything with the process (for tests).
+        folder; postgresql://USER:PASSWORD@HOST:PORT/NAME is a server that several gateways may share; memory: forgets
+        everything with the process (for tests).
+    pool_size: most connections that one gateway opens to a database server. Default 12; the embedded store has none.
+    statement_timeout_s: seconds after which a database server gives a statement up. Default 10.
     """
 
     url: Url = field(default=Url("sqlite:"))
+    pool_size: Annotated[int, Meta(ge=4, le=500)] = 12
+    statement_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisSettings:
+    """The server that carries news, ready queues and shared limits between gateways; nothing in it is the only copy.
+
+    url: redis://USER:PASSWORD@HOST:PORT/DB, or rediss:// for TLS. Default none: this gateway is alone, everything of
+        the kind is in its memory. With `database.url` on PostgreSQL it allows further gateways.
+    namespace: beginning of every key, so that several installations may share a server. Default taskgate.
+    """
+
+    url: Url = field(default=Url(""))
+    namespace: str = "taskgate"
