@@ -112,7 +112,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"TASKGATE_HTTP__MAX_BODY_BYTES": "2000"}, "http.max_body_bytes"),
         ({"TASKGATE_HTTP__PORT": "50051"}, "grpc.port"),
         ({"TASKGATE_LOG__LEVEL": "loud"}, "log.level"),
-        ({"DATABASE_URL": "postgresql://u:pw@h/db"}, "database.url"),
+        ({"DATABASE_URL": "mysql://u:pw@h/db"}, "database.url"),
         ({"GRPC_TLS_CERT_PATH": "cert.pem"}, "GRPC_TLS_CERT_PATH"),
         ({"TASKGATE_REACH__NETWORKS": "auto, 10.0.0.1/8"}, "reach.networks"),
         ({"TASKGATE_REACH__NETWORKS": "169.254.0.0/16"}, "reach.networks"),
@@ -157,10 +157,15 @@ def test_other_peoples_variables_are_left_alone() -> None:
 
 def test_names_without_effect_are_told() -> None:
     """They load, and `taskgate check` says so; a name with an effect is not among them."""
-    env = {"RATE_LIMIT_RATE": "100/s", "REDIS_URL": "redis://:pw@h", "GATEWAY__REQUEST_TIMEOUT": "5", "GRPC_PORT": "1"}
+    env = {
+        "RATE_LIMIT_RATE": "100/s",
+        "GATEWAY__INTERNAL_API_KEY": "pw",
+        "GATEWAY__REQUEST_TIMEOUT": "5",
+        "GRPC_PORT": "1",
+    }
     assert load(env=env).grpc.port == 1
     told = unused({**env, "RATE_LIMIT_CAPACITY": ""})
-    assert set(told) == {"RATE_LIMIT_RATE", "REDIS_URL", "GATEWAY__REQUEST_TIMEOUT"}
+    assert set(told) == {"RATE_LIMIT_RATE", "GATEWAY__INTERNAL_API_KEY", "GATEWAY__REQUEST_TIMEOUT"}
     assert "pw" not in str(told)
     assert not set(UNUSED) & set(COMPATIBLE)
 
