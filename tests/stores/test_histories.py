@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from taskgate.runs.ports import Applied, Move
+from taskgate.runs.ports import Applied, Mandate, Move
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
 from taskgate.stores.sqlite.store import SqliteStore
@@ -53,11 +53,11 @@ async def test_histories_reach_every_verdict() -> None:
 class ForgetfulLedger(MemoryRunLedger):
     """Looks neither at the attempt nor at the token: the planted bug."""
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]:
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
         runs = self._runs.by_id
         attempts = [runs[move.run_id].attempt if move.run_id in runs else move.attempt for move in moves]
         blind = [replace(move, attempt=n, token=None) for move, n in zip(moves, attempts, strict=True)]
-        return await super().apply(blind)
+        return await super().apply(blind, under=under)
 
 
 async def test_a_missing_fence_is_noticed() -> None:

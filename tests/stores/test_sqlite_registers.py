@@ -18,8 +18,10 @@ from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.catalogue import CatalogueContract, definition
 from taskgate.testing.contracts.keys import KeyRingContract, record
 from taskgate.testing.contracts.leadership import LeadershipContract
+from taskgate.testing.contracts.mandates import MandateContract
 from taskgate.testing.contracts.roster import RosterContract, worker
 from taskgate.testing.contracts.services import ServiceBookContract, service
+from taskgate.testing.stage import RunStage
 
 
 @pytest.fixture
@@ -63,6 +65,16 @@ class TestLeadership(LeadershipContract):
     @pytest.fixture
     def leadership(self, store: SqliteStore) -> SqliteLeadership:
         return store.leadership
+
+
+class TestMandates(MandateContract):
+    @pytest.fixture
+    def leadership(self, store: SqliteStore) -> SqliteLeadership:
+        return store.leadership
+
+    @pytest.fixture
+    def stage(self, store: SqliteStore, clock: ManualClock) -> RunStage:
+        return RunStage(ledger=store.ledger, book=store.book, clock=clock)
 
 
 async def test_everything_survives_a_restart(tmp_path: Path, store: SqliteStore, clock: ManualClock) -> None:

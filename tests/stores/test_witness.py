@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from taskgate.runs.chain import moved
-from taskgate.runs.ports import Applied, Claim, Move
+from taskgate.runs.ports import Applied, Claim, Mandate, Move
 from taskgate.runs.run import Run, Status
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
@@ -20,7 +20,7 @@ from taskgate.testing.witness import LedgerWitness, Violation
 class BlindLedger(MemoryRunLedger):
     """Applies whatever it is told."""
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]:
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
         for one in moves:
             self._runs.by_id[one.run_id] = moved(self._runs.by_id[one.run_id], one)
         return [Applied.APPLIED] * len(moves)

@@ -2,7 +2,7 @@
 
 Everything it finds comes from the ledger, so nothing is missed by a restart; a timer fires at least once and
 takes effect once, because its move is a compare-and-set (INV-T10). One janitor works at a time: it leads the
-duty `janitor` and its moves are guarded like everybody's.
+duty `janitor`, and the commit of each of its moves asks whether it still does (INV-F5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from taskgate.runs import happenings
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.leases import Leases
-from taskgate.runs.ports import Applied, Leadership, RunBook, RunLedger
+from taskgate.runs.ports import Applied, Leadership, Mandate, RunBook, RunLedger
 from taskgate.runs.reporting import Reports
 from taskgate.runs.run import Run
 from taskgate.runs.settings import RunSettings
@@ -66,6 +66,7 @@ class Janitor:
         self._journal = journal
         self._name = new_token()
         self._campaign_at = 0.0
+        self._mandate: Mandate | None = None
         self.tasks = TaskSet()
 
     async def start(self) -> None:
@@ -86,7 +87,7 @@ class Janitor:
         count = 0
         before = self._clock.now() - self._settings.keep_ended_s
         for _ in range(PURGE_PAGES if self._settings.keep_ended_s else 0):
-            gone = await self._book.purge(before, PAGE)
+            gone = await self._book.purge(before, PAGE, under=self._mandate)
             if gone:
                 await self._journal.purge(gone)
             count += len(gone)
@@ -116,7 +117,9 @@ class Janitor:
         """Whether the duty is ours; asked of the store only when a third of the term has gone by."""
         now = self._clock.monotonic()
         if now >= self._campaign_at:
-            if await self._leadership.campaign(DUTY, self._name, duration_s=TERM_S) is None:
+            epoch = await self._leadership.campaign(DUTY, self._name, duration_s=TERM_S)
+            self._mandate = None if epoch is None else Mandate(duty=DUTY, epoch=epoch)
+            if epoch is None:
                 return False
             self._campaign_at = now + TERM_S / 3
         return True
@@ -139,7 +142,7 @@ class Janitor:
         """Move the runs, then tell the holders of those that moved; a renewal that came first keeps its lease."""
         helds = [self._leases.of_run(change.run.id, change.run.attempt) for change in changes]
         count = 0
-        for held, settled in zip(helds, await self._settler.settle(changes), strict=True):
+        for held, settled in zip(helds, await self._settler.settle(changes, under=self._mandate), strict=True):
             if settled.verdict is Applied.APPLIED:
                 count += 1
                 if held is not None:

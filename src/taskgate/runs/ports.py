@@ -169,7 +169,13 @@ class RunLedger(Protocol):
 
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]: ...
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]: ...
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
+        """Each move by compare-and-set.
+
+        With `under` nothing is changed unless that epoch is still the duty's, judged inside the same transaction:
+        every move of a deposed leader is STALE (INV-F5).
+        """
+        ...
 
     async def expired(self, limit: int) -> list[Run]:
         """Running runs whose lease has passed, oldest first."""
@@ -211,8 +217,11 @@ class RunBook(Protocol):
         """The holder of an ended run confirmed that nothing of it runs any more: fill `stopped_at`, once."""
         ...
 
-    async def purge(self, ended_before: float, limit: int) -> list[str]:
-        """Delete runs that ended before that moment, with their attempts and idempotency keys; returns their ids."""
+    async def purge(self, ended_before: float, limit: int, *, under: Mandate | None = None) -> list[str]:
+        """Delete runs that ended before that moment, with their attempts and idempotency keys; returns their ids.
+
+        With `under` nothing is purged unless that epoch is still the duty's, judged inside the same transaction.
+        """
         ...
 
     async def remove(self, run_ids: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ from taskgate.runs.chain import moved
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.happenings import CancelAsked, Event, Stale, Succeeded, Undefined
 from taskgate.runs.lifecycle import advance
-from taskgate.runs.ports import Applied, Move, RunLedger
+from taskgate.runs.ports import Applied, Mandate, Move, RunLedger
 from taskgate.runs.run import Run, Status
 from taskgate.runs.task import TaskDefinition
 
@@ -71,8 +71,9 @@ class Settler:
         self._dequeue = dequeue
         self._on_timer = on_timer
 
-    async def settle(self, changes: Sequence[Change]) -> list[Settled]:
-        """One verdict per change, in order, all committed together. A change that is illegal by now is stale."""
+    async def settle(self, changes: Sequence[Change], *, under: Mandate | None = None) -> list[Settled]:
+        """One verdict per change, in order, all committed together. A change that is illegal by now is stale, and so is
+        everything that is decided under a mandate which somebody else has by now."""
         settled = [Settled(Applied.STALE, change.run) for change in changes]
         moves: list[Move] = []
         places: list[int] = []
@@ -88,7 +89,7 @@ class Settler:
         if not moves:
             return settled
         self._probe("result|apply")
-        verdicts = await self._ledger.apply(moves)
+        verdicts = await self._ledger.apply(moves, under=under)
         self._probe("apply|effects")
         following: list[tuple[Run, str]] = []
         for place, move, verdict in zip(places, moves, verdicts, strict=True):

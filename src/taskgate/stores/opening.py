@@ -61,7 +61,8 @@ def open_stores(url: str, *, clock: Clock, probe: Callable[[str], None]) -> Stor
 
 
 def _in_memory(clock: Clock) -> Stores:
-    runs = MemoryRuns(clock)
+    leadership = MemoryLeadership(clock)
+    runs = MemoryRuns(clock, leadership)
     return Stores(
         ledger=MemoryRunLedger(runs),
         book=MemoryRunBook(runs),
@@ -70,7 +71,7 @@ def _in_memory(clock: Clock) -> Stores:
         catalogue=MemoryCatalogue(),
         keyring=MemoryKeyRing(),
         roster=MemoryRoster(),
-        leadership=MemoryLeadership(clock),
+        leadership=leadership,
         signals=MemorySignals(),
         services=MemoryServiceBook(),
         calls=MemoryCallRecords(),

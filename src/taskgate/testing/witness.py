@@ -12,7 +12,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from taskgate.runs.lifecycle import TRANSITIONS
-from taskgate.runs.ports import Added, Applied, Claim, Grant, Move, QueuedRef, Renewal, Renewed, RunBook, RunLedger
+from taskgate.runs.ports import (
+    Added,
+    Applied,
+    Claim,
+    Grant,
+    Mandate,
+    Move,
+    QueuedRef,
+    Renewal,
+    Renewed,
+    RunBook,
+    RunLedger,
+)
 from taskgate.runs.run import Run, Status
 
 LEGAL: Mapping[Status, frozenset[Status]] = {
@@ -56,9 +68,9 @@ class LedgerWitness:
         await self._look(one.run_id for one in renewals)
         return renewed
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]:
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
         ended = {one.run_id for one in moves if (run := self.seen.get(one.run_id)) is not None and not run.is_open}
-        verdicts = await self._ledger.apply(moves)
+        verdicts = await self._ledger.apply(moves, under=under)
         for one, verdict in zip(moves, verdicts, strict=True):
             if verdict is Applied.APPLIED and one.run_id in ended:
                 raise Violation(f"{one.run_id} had ended and was moved again: {one}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from taskgate.runs.ports import Glance, RunFilter
+from taskgate.runs.ports import Glance, Mandate, RunFilter
 from taskgate.runs.run import Run, Status
 from taskgate.stores.memory.ledger import MemoryRuns
 
@@ -45,7 +45,9 @@ class MemoryRunBook:
         if run is not None and not run.is_open and run.attempt == attempt and run.stopped_at is None:
             self._runs.by_id[run_id] = replace(run, stopped_at=self._runs.clock.now())
 
-    async def purge(self, ended_before: float, limit: int) -> list[str]:
+    async def purge(self, ended_before: float, limit: int, *, under: Mandate | None = None) -> list[str]:
+        if not self._runs.allows(under):
+            return []
         old = [run for run in self._runs.by_id.values() if run.ended_at is not None and run.ended_at < ended_before]
         gone = sorted(old, key=lambda run: (run.ended_at or 0.0, run.id))[:limit]
         for run in gone:

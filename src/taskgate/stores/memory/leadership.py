@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taskgate.clock import Clock
+from taskgate.runs.ports import Mandate
 
 
 @dataclass(slots=True)
@@ -34,6 +35,11 @@ class MemoryLeadership:
             reign.epoch += 1
         reign.expires_at = now + duration_s
         return reign.epoch
+
+    def stands(self, mandate: Mandate) -> bool:
+        """Whether nobody else has been given the duty since."""
+        reign = self._reigns.get(mandate.duty)
+        return reign is not None and reign.epoch == mandate.epoch
 
     async def resign(self, duty: str, holder: str) -> None:
         reign = self._reigns.get(duty)

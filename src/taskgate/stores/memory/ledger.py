@@ -18,21 +18,28 @@ from taskgate.runs.ports import (
     Applied,
     Claim,
     Grant,
+    Mandate,
     Move,
     QueuedRef,
     Renewal,
     Renewed,
 )
 from taskgate.runs.run import Attempt, Lease, Run, Status
+from taskgate.stores.memory.leadership import MemoryLeadership
 
 
 class MemoryRuns:
     """The shared state of the ledger and the book."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, leadership: MemoryLeadership | None = None) -> None:
         self.clock = clock
+        self._leadership = leadership if leadership is not None else MemoryLeadership(clock)
         self.by_id: dict[str, Run] = {}
         self.by_key: dict[tuple[str, str, str], str] = {}
+
+    def allows(self, under: Mandate | None) -> bool:
+        """Whether a write under this mandate still counts; one without a mandate always does."""
+        return under is None or self._leadership.stands(under)
 
     def delete(self, run: Run) -> None:
         """Forget a run and its idempotency key."""
@@ -56,7 +63,9 @@ class MemoryRunLedger:
     async def renew(self, renewals: Sequence[Renewal]) -> list[Renewed]:
         return [self._renewed(renewal) for renewal in renewals]
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]:
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
+        if not self._runs.allows(under):
+            return [Applied.STALE] * len(moves)
         return [self._applied(move) for move in moves]
 
     async def expired(self, limit: int) -> list[Run]:

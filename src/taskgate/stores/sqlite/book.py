@@ -11,8 +11,9 @@ import apsw
 import msgspec
 
 from taskgate.clock import Clock
-from taskgate.runs.ports import Glance, RunFilter
+from taskgate.runs.ports import Glance, Mandate, RunFilter
 from taskgate.runs.run import Run, Status
+from taskgate.stores.sqlite.leadership import stands
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one, runs_by_id
 from taskgate.stores.sqlite.rows import STATUSES, mask_of
@@ -54,12 +55,12 @@ class SqliteRunBook:
         """Fill `stopped_at` of an ended run, once."""
         await self._writer.submit(_mark_stopped, (run_id, attempt, self._clock.now()))
 
-    async def purge(self, ended_before: float, limit: int) -> list[str]:
+    async def purge(self, ended_before: float, limit: int, *, under: Mandate | None = None) -> list[str]:
         """Delete the runs that ended first, with their attempts and keys."""
         gone: list[str] = []
         while len(gone) < limit:
             wanted = min(limit - len(gone), DELETED_AT_ONCE)
-            found = await self._writer.submit(_purge, (ended_before, wanted))
+            found = await self._writer.submit(_purge, (ended_before, wanted, under))
             gone += found
             if len(found) < wanted:
                 break
@@ -133,8 +134,13 @@ def _mark_stopped(connection: apsw.Connection, items: list[tuple[str, int, float
     return [None] * len(items)
 
 
-def _purge(connection: apsw.Connection, items: list[tuple[float, int]]) -> list[list[str]]:
-    return [_delete(connection, one(connection.execute(sql("purgeable"), item))[0]) for item in items]
+def _purge(connection: apsw.Connection, items: list[tuple[float, int, Mandate | None]]) -> list[list[str]]:
+    return [
+        _delete(connection, one(connection.execute(sql("purgeable"), (before, limit)))[0])
+        if stands(connection, under)
+        else []
+        for before, limit, under in items
+    ]
 
 
 def _remove(connection: apsw.Connection, items: list[Sequence[str]]) -> list[list[str]]:

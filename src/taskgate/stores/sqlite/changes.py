@@ -16,8 +16,9 @@ from typing import Any
 import apsw
 import msgspec
 
-from taskgate.runs.ports import Applied, Renewed
+from taskgate.runs.ports import Applied, Mandate, Renewed
 from taskgate.runs.run import Run
+from taskgate.stores.sqlite.leadership import stands
 from taskgate.stores.sqlite.reading import one, runs_by_id, with_earlier
 from taskgate.stores.sqlite.rows import runs_of
 from taskgate.stores.sqlite.statements import Bulk, rounds, slices
@@ -120,6 +121,15 @@ class RunChanges:
                     for place, is_same in _json(self._not_applied.execute(connection, asked, mark)):
                         flat[place] = Applied.REPLAYED if is_same else Applied.STALE
         return _split(flat, items)
+
+    def apply_under(
+        self, connection: apsw.Connection, items: list[tuple[Sequence[tuple[RowOf, RowOf | None]], Mandate]]
+    ) -> list[list[Applied]]:
+        """`apply` for leaders: the moves of one who was deposed meanwhile are all stale."""
+        return [
+            self.apply(connection, [pairs])[0] if stands(connection, under) else [Applied.STALE] * len(pairs)
+            for pairs, under in items
+        ]
 
 
 def _split(flat: list[Any], items: list[Sequence[Any]]) -> list[list[Any]]:

@@ -10,6 +10,8 @@ from typing import Any
 import apsw
 
 from taskgate.clock import Clock
+from taskgate.runs.ports import Mandate
+from taskgate.stores.sqlite.reading import one
 from taskgate.stores.sqlite.statements import sql
 from taskgate.stores.sqlite.writer import Writer
 
@@ -28,6 +30,13 @@ class SqliteLeadership:
 
     async def resign(self, duty: str, holder: str) -> None:
         await self._writer.submit(_resign, (duty, holder))
+
+
+def stands(connection: apsw.Connection, mandate: Mandate | None) -> bool:
+    """Whether a write under this mandate still counts, inside the transaction of that write (INV-F5)."""
+    if mandate is None:
+        return True
+    return bool(one(connection.execute(sql("leader_stands"), (mandate.duty, mandate.epoch)))[0])
 
 
 def _campaign(connection: apsw.Connection, items: list[dict[str, Any]]) -> list[int | None]:

@@ -18,6 +18,7 @@ from taskgate.runs.ports import (
     Applied,
     Claim,
     Grant,
+    Mandate,
     Move,
     QueuedRef,
     Renewal,
@@ -44,6 +45,7 @@ class SqliteRunLedger:
         self._claim = changes.claim
         self._renew = changes.renew
         self._apply = changes.apply
+        self._apply_under = changes.apply_under
 
     async def add(self, runs: Sequence[Run], grants: Mapping[str, Grant]) -> list[Added]:
         """New runs; each verdict with the run as stored, or with the earlier run under its key."""
@@ -85,13 +87,15 @@ class SqliteRunLedger:
         ]
         return await self._writer.submit(self._renew, rows, weight=len(rows))
 
-    async def apply(self, moves: Sequence[Move]) -> list[Applied]:
-        """Each move by compare-and-set."""
+    async def apply(self, moves: Sequence[Move], *, under: Mandate | None = None) -> list[Applied]:
+        """Each move by compare-and-set, all stale when the mandate is not the duty's any more."""
         if not moves:
             return []
         pairs: Sequence[tuple[RowOf, RowOf | None]] = [
             (row_to_apply(move), row_to_close(move) if _goes_on(move) else None) for move in moves
         ]
+        if under is not None:
+            return await self._writer.submit(self._apply_under, (pairs, under), weight=len(pairs))
         return await self._writer.submit(self._apply, pairs, weight=len(pairs))
 
     async def expired(self, limit: int) -> list[Run]:

@@ -15,6 +15,7 @@ for _name in (
     "keys",
     "leadership",
     "ledger",
+    "mandates",
     "life",
     "ready",
     "renewing",
