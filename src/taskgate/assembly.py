@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskgate.bridges.opening import open_bridges
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings
@@ -26,7 +27,7 @@ from taskgate.identity.keys import Keys
 from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
-from taskgate.lifespan import Lifespan
+from taskgate.lifespan import Lifespan, Part
 from taskgate.proxy.calling import PoolCaller
 from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.holders import ServiceHolders
@@ -126,6 +127,17 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
     recorder = _recorder(ground)
     plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
     stores = ground.stores
+    run_journal = RunJournal(stores.journal, RunEndings(stores.book, waiters))
+    bridges = open_bridges(
+        settings.streams,
+        intake=intake,
+        desk=desk,
+        book=stores.book,
+        journal=run_journal,
+        leadership=stores.leadership,
+        bus=ground.bus,
+        clock=ground.clock,
+    )
     return Gateway(
         settings=settings,
         clock=ground.clock,
@@ -139,7 +151,7 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         desk=desk,
         explainer=Explainer(desk, ground.fleet, clock=ground.clock),
         journal=stores.journal,
-        run_journal=RunJournal(stores.journal, RunEndings(stores.book, waiters)),
+        run_journal=run_journal,
         moves=moves,
         worker_rooms=_worker_rooms(ground, moves),
         reach=ground.reach,
@@ -150,7 +162,7 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         upstreams=Healths(plane.health),
         recorder=recorder,
         waits=waits,
-        life=_life(ground, moves, plane=plane, recorder=recorder),
+        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=bridges),
     )
 
 
@@ -307,7 +319,7 @@ def _holders(ground: Ground, moves: Moves, plane: Plane) -> ServiceHolders:
     return holders
 
 
-def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder) -> Lifespan:
+def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder, bridges: tuple[Part, ...]) -> Lifespan:
     """What is started, in order: stores, snapshots, then work."""
     secrets = [SecretFile(path, ground.signer.use, size=ROOT_BYTES) for path in _secret_paths(ground.settings)]
     return Lifespan(
@@ -324,6 +336,7 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder) -> 
         moves.dispatcher,
         moves.janitor,
         _holders(ground, moves, plane),
+        *bridges,
     )
 
 

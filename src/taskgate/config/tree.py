@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgate.bridges.settings import StreamsSettings
 from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
 from taskgate.identity.settings import AuthSettings
@@ -47,6 +48,7 @@ class Settings:
     proxy: ProxySettings = field(default_factory=ProxySettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    streams: StreamsSettings = field(default_factory=StreamsSettings)
 
     @property
     def data_path(self) -> Path:

@@ -1,0 +1,1 @@
+"""The bridge to an outside scheduler that speaks through Redis Streams."""
