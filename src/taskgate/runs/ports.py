@@ -146,6 +146,17 @@ class Glance(Struct, frozen=True, gc=False):
     status: Status
 
 
+class QueueStanding(Struct, frozen=True, kw_only=True, gc=False):
+    """How much of one queue is open for one site; `oldest_at` is when the longest waiting queued run was accepted."""
+
+    queue: QueueKey
+    site_id: str
+    scheduled_count: int
+    queued_count: int
+    running_count: int
+    oldest_at: float | None = None
+
+
 class Mandate(Struct, frozen=True, kw_only=True, gc=False):
     """The right to act for a duty: the epoch that its leader was given (INV-F5)."""
 
@@ -226,6 +237,17 @@ class RunBook(Protocol):
 
     async def remove(self, run_ids: Sequence[str]) -> list[str]:
         """Delete these runs if they have ended; returns the ids of those that were deleted."""
+        ...
+
+
+class Census(Protocol):
+    """How much is open, for those who scale and those who watch. Reads what the ledger wrote."""
+
+    async def standing(self, *, site_id: str | None = None, user_id: str = "") -> list[QueueStanding]:
+        """What is open, by queue and site, in no order; a queue of which nothing is open is absent.
+
+        `site_id` and `user_id` narrow it as a listing's do. It reads every open run: whoever asks keeps the answer.
+        """
         ...
 
 

@@ -18,10 +18,11 @@ from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
 from taskgate.routes.ports import ServiceBook
 from taskgate.routes.records import CallRecords
-from taskgate.runs.ports import Catalogue, Leadership, ReadyQueue, RunBook, RunLedger, Signals
+from taskgate.runs.ports import Catalogue, Census, Leadership, ReadyQueue, RunBook, RunLedger, Signals
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.calls import MemoryCallRecords
 from taskgate.stores.memory.catalogue import MemoryCatalogue
+from taskgate.stores.memory.census import MemoryCensus
 from taskgate.stores.memory.journal import MemoryJournal
 from taskgate.stores.memory.keys import MemoryKeyRing
 from taskgate.stores.memory.leadership import MemoryLeadership
@@ -38,6 +39,7 @@ class Stores:
 
     ledger: RunLedger
     book: RunBook
+    census: Census
     ready: ReadyQueue
     journal: Journal
     catalogue: Catalogue
@@ -66,6 +68,7 @@ def _in_memory(clock: Clock) -> Stores:
     return Stores(
         ledger=MemoryRunLedger(runs),
         book=MemoryRunBook(runs),
+        census=MemoryCensus(runs),
         ready=MemoryReadyQueue(),
         journal=MemoryJournal(),
         catalogue=MemoryCatalogue(),
@@ -89,6 +92,7 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
     return Stores(
         ledger=store.ledger,
         book=store.book,
+        census=store.census,
         ready=MemoryReadyQueue(),
         journal=journal,
         catalogue=store.catalogue,

@@ -13,6 +13,7 @@ from taskgate.errors import StoreError
 from taskgate.lifespan import Lifespan
 from taskgate.stores.sqlite.book import SqliteRunBook
 from taskgate.stores.sqlite.catalogue import SqliteCatalogue
+from taskgate.stores.sqlite.census import SqliteCensus
 from taskgate.stores.sqlite.keys import SqliteKeyRing
 from taskgate.stores.sqlite.leadership import SqliteLeadership
 from taskgate.stores.sqlite.ledger import SqliteRunLedger
@@ -36,6 +37,7 @@ class SqliteStore:
         self._life = Lifespan(self.writer, reader, lister)
         self.ledger = SqliteRunLedger(self.writer, reader, clock)
         self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)
+        self.census = SqliteCensus(lister)
         self.catalogue = SqliteCatalogue(self.writer, reader)
         self.keyring = SqliteKeyRing(self.writer, reader)
         self.roster = SqliteRoster(self.writer, reader)

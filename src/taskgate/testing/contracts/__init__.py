@@ -9,6 +9,7 @@ for _name in (
     "book",
     "calls",
     "catalogue",
+    "census",
     "claiming",
     "journal",
     "keeping",
