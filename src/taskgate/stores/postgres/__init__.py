@@ -1,0 +1,1 @@
+"""PostgreSQL: the stores that several gateways share."""

@@ -1,0 +1,161 @@
+"""Connections to one PostgreSQL, and the bound on how long anybody waits for it.
+
+Whoever asks hears within `PATIENCE_S`: an answer, or `Unavailable` (F12). Patience is counted in slices, so that a
+process which stood still itself does not take its own sleep for a server that hangs. A statement that was given up
+takes its connection with it: nothing waits for a frozen server, and the pool makes a new one when it is back, so
+that nothing has to be restarted.
+
+Every session asks for `synchronous_commit=on` and shows that it has it: an answer means that the log is on disk.
+Plans go by key and are made once: every statement here finds its rows by an index, however fresh the statistics.
+A standby is no database to stand on: connections to one are refused (F13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from taskgate.errors import StoreError, Unavailable
+from taskgate.stores.postgres.failures import translated
+
+_log = logging.getLogger(__name__)
+PATIENCE_S = 1.75  # 503 within two seconds
+SLICE_S = 0.25
+CLOSE_S = 2.0
+
+Outcome = TypeVar("Outcome")
+Connection = Any  # asyncpg's, or the pool's proxy of one
+Work = Callable[[Connection], Awaitable[Outcome]]
+
+
+class _Session(asyncpg.Connection):
+    """A connection that goes back into the pool without a round trip: nobody here changes session state."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Pool:
+    """Connections to the database of `url`; a part. `patience_s` is what one caller waits."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int = 12,
+        statement_timeout_s: float = 10.0,
+        patience_s: float = PATIENCE_S,
+        name: str = "taskgate",
+    ) -> None:
+        self.url = driver_url(url)
+        self.size = size
+        self._patience_s = patience_s
+        self._settings = {
+            "application_name": name,
+            "statement_timeout": str(int(statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "30000",
+            "synchronous_commit": "on",
+            "timezone": "UTC",
+            "jit": "off",
+            "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",
+            "enable_hashjoin": "off",
+            "enable_mergejoin": "off",
+        }
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Connect; Unavailable when nobody answers, StoreError when the credential or the database is wrong."""
+        pool = asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self.size,
+            timeout=self._patience_s,
+            statement_cache_size=256,
+            max_cached_statement_lifetime=0,
+            max_inactive_connection_lifetime=300.0,
+            connection_class=_Session,
+            init=_assert_durable,
+            server_settings=self._settings,
+            target_session_attrs=SessionAttribute.primary,
+        )
+        try:
+            await pool
+        except Exception as error:
+            raise translated(error) from error
+        self._pool = pool
+
+    async def stop(self) -> None:
+        """Wait a moment for what is under way, then close every connection. Safe to call twice."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+    async def use(self, work: Work[Outcome], *, patience_s: float | None = None) -> Outcome:
+        """What `work(connection)` returns; Unavailable once patience ends, whatever became of the statement.
+
+        Failures come out translated. A caller that is cancelled, or that has waited long enough, leaves nothing
+        behind: the connection is cut.
+        """
+        task = asyncio.ensure_future(self.perform(work))
+        try:
+            if await is_over(task, self._patience_s if patience_s is None else patience_s):
+                return task.result()
+        except Exception as error:
+            raise translated(error) from error
+        finally:
+            task.cancel()
+        raise Unavailable("the database does not answer", code="STORE_SLOW", retry_after_s=1.0)
+
+    async def perform(self, work: Work[Outcome]) -> Outcome:
+        """As `use`, with the driver's own errors and without a bound: for writers that have theirs."""
+        pool = self._pool
+        if pool is None:
+            raise StoreError("the store is closed", code="STORE_CLOSED")
+        connection = await pool.acquire()
+        try:
+            return await work(connection)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        finally:
+            await pool.release(connection)
+
+    async def fetch(self, text: str, *arguments: Any) -> Sequence[Any]:
+        """The rows of one statement, committed by itself."""
+
+        async def fetched(connection: Connection) -> Sequence[Any]:
+            rows: Sequence[Any] = await connection.fetch(text, *arguments)
+            return rows
+
+        return await self.use(fetched)
+
+
+async def is_over(task: asyncio.Future[Any], patience_s: float) -> bool:
+    """Whether it ends within so many seconds of this process's being awake."""
+    for _ in range(max(1, round(patience_s / SLICE_S))):
+        done, _ = await asyncio.wait({task}, timeout=SLICE_S)
+        if done:
+            return True
+    return False
+
+
+def driver_url(url: str) -> str:
+    """The URL as the driver wants it: `postgresql+asyncpg://` is how others write it."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+async def _assert_durable(connection: Connection) -> None:
+    level = await connection.fetchval("SHOW synchronous_commit")
+    if level != "on":
+        raise StoreError(f"synchronous_commit is {level}: an answer would be a guess", code="STORE_NOT_DURABLE")

@@ -1,0 +1,44 @@
+"""One PostgreSQL database with everything that gateways share: its connections and the ports that stand on them.
+
+How to add tables and ports: steps in a folder of your own below `migrations/` (see `migrating`), statements in `sql/`
+with your noun in front, an adapter that is given the `Pool` (`pool.fetch` for one statement, `pool.use` for more) and
+`moment_of(clock)` where time counts; then a line here, beside the others.
+"""
+
+from __future__ import annotations
+
+from taskgate.clock import Clock
+from taskgate.stores.postgres.migrating import prepare
+from taskgate.stores.postgres.moments import moment_of
+from taskgate.stores.postgres.pool import PATIENCE_S, Pool
+
+MIGRATING_S = 600.0
+
+
+class PostgresStore:
+    """The shared store behind a URL. Making it does no I/O; `start` connects and looks at the schema."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock,
+        pool_size: int = 12,
+        statement_timeout_s: float = 10.0,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.pool = Pool(url, size=pool_size, statement_timeout_s=statement_timeout_s, patience_s=patience_s)
+        self.moment = moment_of(clock)
+
+    async def start(self) -> None:
+        """Connect; an empty database gets its tables, one that is not for this version is refused (StoreError)."""
+        await self.pool.start()
+        try:
+            await self.pool.use(prepare, patience_s=MIGRATING_S)
+        except BaseException:
+            await self.pool.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Answer what was asked, then close the connections."""
+        await self.pool.stop()
