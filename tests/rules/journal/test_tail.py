@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskgate.journal.entry import Entry
 from taskgate.journal.page import PAGE_BYTES, Page
 from taskgate.journal.tail import Stretch, Tail
+from taskgate.stores.memory.relay import MemoryTailRelay
+from taskgate.testing.relays import UnreliableRelay
 
 SMALL_BYTES = 4000
 
@@ -104,3 +110,142 @@ async def test_nothing_is_kept_for_nobody() -> None:
     await follower.aclose()
     assert tail.size_bytes == 0
     assert not tail._kept
+
+
+class Store:
+    """What two gateways share: entries of one subject, and a read that gives others a turn, as a real one does."""
+
+    def __init__(self, look_again_s: float = 60.0) -> None:
+        self.entries: list[Entry] = []
+        self.relay = MemoryTailRelay()
+        self.look_again_s = look_again_s
+        self.read_count = 0
+
+    def gateway(self, relay: UnreliableRelay | None = None) -> Tail:
+        return Tail(relay=relay or self.relay, look_again_s=self.look_again_s, kept_bytes=SMALL_BYTES)
+
+    def write(self, count: int) -> list[tuple[str, Page]]:
+        fresh = page(len(self.entries) + 1, count)
+        self.entries += fresh
+        return [("s", fresh)]
+
+    async def read(self, _subject: str, after: int, limit: int) -> Page:
+        self.read_count += 1
+        found = Page(self.entries[after : after + limit])
+        await asyncio.sleep(0)
+        return found
+
+    async def followed(self, tail: Tail, count: int, pause: Callable[[], int] = lambda: 0) -> list[int]:
+        found: list[int] = []
+        async with asyncio.timeout(20), aclosing(tail.follow("s", 0, until=None, read=self.read)) as pages:
+            while len(found) < count:
+                found += [entry.seq for entry in await anext(pages)]
+                for _ in range(pause()):
+                    await asyncio.sleep(0)
+        return found
+
+
+async def until_following(tail: Tail) -> None:
+    """Until those who follow have read the store and wait."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert tail._stretches["s"].followers
+
+
+async def test_a_page_of_another_gateway_wakes_followers_here() -> None:
+    """And nothing of it is read from the store."""
+    store = Store()
+    here, there = store.gateway(), store.gateway()
+    following = asyncio.ensure_future(store.followed(here, 4))
+    await until_following(here)
+    asked = store.read_count
+    there.tell(store.write(2))
+    there.tell(store.write(2))
+    assert await following == [1, 2, 3, 4]
+    assert store.read_count == asked
+
+
+async def test_pages_that_are_known_or_late_change_nothing() -> None:
+    store = Store()
+    here = store.gateway()
+    following = asyncio.ensure_future(store.followed(here, 8))
+    await until_following(here)
+    first, second = store.write(3), store.write(3)
+    overlapping = page(5, 4)
+    store.entries += overlapping[2:]
+    for pages in (first, second, first, second, [("s", overlapping)], first):
+        store.relay.send(pages)
+    assert await following == list(range(1, 9))
+
+
+async def test_a_gap_is_filled_from_the_store() -> None:
+    store = Store()
+    here = store.gateway()
+    following = asyncio.ensure_future(store.followed(here, 6))
+    await until_following(here)
+    store.relay.send(store.write(2))
+    store.write(2)
+    store.relay.send(store.write(2))
+    assert await following == [1, 2, 3, 4, 5, 6]
+
+
+async def test_an_empty_page_has_the_store_read_again() -> None:
+    store = Store()
+    here = store.gateway()
+    following = asyncio.ensure_future(store.followed(here, 4))
+    await until_following(here)
+    store.relay.send(store.write(2))
+    store.write(2)
+    store.relay.send([("s", Page())])
+    assert await following == [1, 2, 3, 4]
+
+
+async def test_a_lost_page_is_missed_for_a_while_alone() -> None:
+    """Nothing comes behind it that would prove the gap; nor may one who joins then believe what is kept."""
+    store = Store(look_again_s=0.05)
+    here = store.gateway()
+    first = asyncio.ensure_future(store.followed(here, 4))
+    await until_following(here)
+    store.relay.send(store.write(2))
+    store.write(2)
+    assert await first == [1, 2, 3, 4]
+    store.look_again_s = 60.0
+    there = store.gateway()
+    waiting = asyncio.ensure_future(store.followed(there, 8))
+    await until_following(there)
+    store.relay.send(store.write(2))
+    store.write(2)
+    async with asyncio.timeout(20), aclosing(there.follow("s", 6, until=None, read=store.read)) as pages:
+        assert [entry.seq for entry in await anext(pages)] == [7, 8]
+    waiting.cancel()
+
+
+async def test_the_relay_brings_nothing_for_nobody() -> None:
+    store = Store()
+    here = store.gateway()
+    followers = [asyncio.ensure_future(store.followed(here, 2)) for _ in range(3)]
+    await until_following(here)
+    assert len(store.relay._following["s"]) == 1
+    followers[0].cancel()
+    await asyncio.wait({followers[0]})
+    assert len(store.relay._following["s"]) == 1
+    store.relay.send(store.write(2))
+    await asyncio.gather(*followers[1:])
+    assert not store.relay._following
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_followers_never_notice_what_a_relay_does_wrong(seed: int) -> None:
+    """INV-L1: losses, repeats, late and empty pages, three gateways writing, followers that come at any time."""
+    rng, store = Random(seed), Store(look_again_s=0.02)
+    tails = [store.gateway(UnreliableRelay(store.relay, rng)) for _ in range(3)]
+    followers: list[asyncio.Future[list[int]]] = []
+    for turn in range(60):
+        rng.choice(tails).tell(store.write(rng.randint(1, 4)))
+        if turn % 6 == 0:
+            followers.append(asyncio.ensure_future(store.followed(rng.choice(tails), 150, lambda: rng.randrange(9))))
+        for _ in range(rng.randrange(4)):
+            await asyncio.sleep(0)
+    store.write(150)
+    for found in await asyncio.gather(*followers):
+        assert found == list(range(1, len(found) + 1))

@@ -52,6 +52,7 @@ class MemoryJournal:
         for subject in subjects:
             self._subjects.pop(subject, None)
             self._entries.pop(subject, None)
+        self._tail.reread(subjects)
 
     async def _page(self, subject: str, after: int, limit: int) -> Page:
         return await self.read(subject, after, limit=limit)

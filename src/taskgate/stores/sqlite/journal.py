@@ -126,6 +126,7 @@ class SqliteJournal:
             await self._writer.submit(_delete, list(subjects))
         for subject in subjects:
             self._sealed.pop(subject, None)
+        self._tail.reread(subjects)
 
     def _write(self, batches: list[Batch]) -> asyncio.Future[Written]:
         """The outcome of the batches once they are durable and published."""
@@ -143,8 +144,7 @@ class SqliteJournal:
             if not writing:
                 del self._writing[subject]
         if not future.cancelled() and future.exception() is None:
-            for subject, page in future.result().pages:
-                self._tail.publish(subject, page)
+            self._tail.tell(future.result().pages)
 
     async def _page(self, subject: str, after: int, limit: int) -> Page:
         return await self._reader.submit(_read_pages, Asked(subject, after, limit))
