@@ -51,6 +51,7 @@ from taskgate.runs.matching import Matcher
 from taskgate.runs.narrating import Narrator
 from taskgate.runs.reporting import Reports
 from taskgate.runs.settling import Settler
+from taskgate.runs.standings import Standings
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores
@@ -86,6 +87,7 @@ class Gateway:
     intake: Intake
     desk: Desk
     explainer: Explainer
+    standings: Standings
     journal: Journal
     run_journal: RunJournal
     moves: Moves
@@ -150,6 +152,7 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
         intake=intake,
         desk=desk,
         explainer=Explainer(desk, ground.fleet, clock=ground.clock),
+        standings=Standings(stores.census, ground.definitions, fleet=ground.fleet, clock=ground.clock),
         journal=stores.journal,
         run_journal=run_journal,
         moves=moves,

@@ -29,6 +29,7 @@ COMMANDS = {
     "runs": "Look at runs, cancel them, do them again.",
     "tasks": "What can be done: list, show, declare, remove.",
     "workers": "Who is connected; drain one.",
+    "queues": "How much waits in every queue, and who could take it.",
     "services": "HTTP services behind the gateway: register, list, remove.",
     "routes": "Which method and path leads where.",
     "openapi": "OpenAPI documents: what changed from one to the next.",

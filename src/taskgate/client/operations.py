@@ -14,6 +14,7 @@ from taskgate.client.requests import posted, segment
 from taskgate.client.retries import Patience
 from taskgate.client.shapes import (
     KeyState,
+    QueueState,
     RegistrationState,
     Retried,
     RouteState,
@@ -61,6 +62,14 @@ def workers(patience: Patience) -> Plan[list[WorkerState]]:
 def drain_worker(worker_id: str, patience: Patience) -> Plan[None]:
     """Let a worker finish what it has."""
     return plans.tell(posted(f"/gateway/workers/{segment(worker_id)}/drain"), patience)
+
+
+def queues(task: str, patience: Patience) -> Plan[list[QueueState]]:
+    """How much waits in every queue, of one task where it is named."""
+    query = "?" + urlencode({"task": task}) if task else ""
+    return plans.ask_list(
+        Request(method="GET", path=f"/v1/queues{query}"), "queues", wanted=QueueState, patience=patience
+    )
 
 
 def register_service(registration: Mapping[str, Any], patience: Patience) -> Plan[RegistrationState]:

@@ -174,6 +174,21 @@ class WorkerState(Struct, frozen=True, kw_only=True):
     last_heartbeat_at: datetime | None = None
 
 
+class QueueState(Struct, frozen=True, kw_only=True):
+    """How much waits in a queue, and who could take it."""
+
+    name: str
+    task: str = ""
+    version: str = ""
+    labels: dict[str, str] = {}
+    depth: int = 0
+    scheduled: int = 0
+    running: int = 0
+    oldest_age_s: float = 0.0
+    workers: int = 0
+    slots_free: int = 0
+
+
 class RegistrationState(Struct, frozen=True, kw_only=True):
     """What became of a registration: its routes as `METHOD /path`. `renew_after_s` 0: it stays until withdrawn."""
 

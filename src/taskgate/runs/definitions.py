@@ -48,6 +48,14 @@ class Definitions:
         found = (self.known(site_id, name) for name in sorted(names))
         return [known.definition for known in found if known is not None]
 
+    def current(self, site_id: str | None) -> list[Known]:
+        """The newest definition of every task, of a site and the shared ones; None: of every site."""
+        return [
+            next(reversed(versions.values()))
+            for (owner, _), versions in self._current.items()
+            if versions and (site_id is None or owner in (site_id, SHARED))
+        ]
+
     async def of_digest(self, digest: str) -> Known | None:
         """The definition a run was accepted under; None only when a catalogue lost it."""
         known = self._by_digest.get(digest)

@@ -13,6 +13,7 @@ from taskgate.client.aio.line import AsyncLine
 from taskgate.client.aio.run import AsyncRun
 from taskgate.client.shapes import (
     KeyState,
+    QueueState,
     RegistrationState,
     Retried,
     RouteState,
@@ -58,6 +59,17 @@ class Workers:
     async def drain(self, worker_id: str) -> None:
         """Let the worker finish what it has and give it nothing new."""
         await self._line.finish(operations.drain_worker(worker_id, self._line.patience))
+
+
+class Queues:
+    """How much waits."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self, *, task: str = "") -> list[QueueState]:
+        """Every queue, those in which nothing waits too; of one task where it is named."""
+        return await self._line.finish(operations.queues(task, self._line.patience))
 
 
 class Services:

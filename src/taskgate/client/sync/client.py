@@ -13,7 +13,7 @@ from taskgate.client.door import find_door
 from taskgate.client.requests import RunQuery, SubmitOptions
 from taskgate.client.retries import Patience
 from taskgate.client.shapes import RunState, Verdict
-from taskgate.client.sync.desks import DeadLetters, Keys, Routes, Services, Tasks, Workers
+from taskgate.client.sync.desks import DeadLetters, Keys, Queues, Routes, Services, Tasks, Workers
 from taskgate.client.sync.line import Caller, Line
 from taskgate.client.sync.run import Run
 from taskgate.errors import TaskgateError
@@ -30,6 +30,7 @@ class Client(Caller):
         super().__init__(Line(find_door(url, api_key), patience or Patience()))
         self.tasks = Tasks(self._line)
         self.workers = Workers(self._line)
+        self.queues = Queues(self._line)
         self.services = Services(self._line)
         self.routes = Routes(self._line)
         self.keys = Keys(self._line)

@@ -11,6 +11,7 @@ from typing import Any
 from taskgate.client import operations
 from taskgate.client.shapes import (
     KeyState,
+    QueueState,
     RegistrationState,
     Retried,
     RouteState,
@@ -58,6 +59,17 @@ class Workers:
     def drain(self, worker_id: str) -> None:
         """Let the worker finish what it has and give it nothing new."""
         self._line.finish(operations.drain_worker(worker_id, self._line.patience))
+
+
+class Queues:
+    """How much waits."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self, *, task: str = "") -> list[QueueState]:
+        """Every queue, those in which nothing waits too; of one task where it is named."""
+        return self._line.finish(operations.queues(task, self._line.patience))
 
 
 class Services:

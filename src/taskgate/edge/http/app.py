@@ -18,6 +18,7 @@ from taskgate.edge.gate import Gate
 from taskgate.edge.http.admin import CALL, build_admin
 from taskgate.edge.http.admin_calls import CallRoutes
 from taskgate.edge.http.admin_keys import KeyRoutes
+from taskgate.edge.http.admin_queues import QueueRoutes
 from taskgate.edge.http.admin_runs import RunRoutes
 from taskgate.edge.http.admin_services import ServiceRoutes
 from taskgate.edge.http.admin_tasks import TaskRoutes
@@ -53,7 +54,7 @@ class HttpDoor:
         self._live = Live(doors.bus)
         self._sockets = sockets
         self._admin = build_admin()
-        for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes):
+        for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, QueueRoutes):
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
         self._pages = RawRoutes([*Page().routes(), *HealthEndpoints(doors.keys).routes()])
         self._open = frozenset(route.template for route in self._pages.routes)

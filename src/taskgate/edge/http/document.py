@@ -37,6 +37,7 @@ OWN_TAGS = {
     "Tasks": "What can be done, and how.",
     "Workers": "Who does it.",
     "Dead letters": "Runs that failed for good.",
+    "Queues": "How much waits, and who could take it.",
     "Calls": "Recorded calls of routes.",
     "Keys": "Who may call.",
     "Gateway": "Health, and this document.",

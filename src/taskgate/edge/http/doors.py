@@ -23,6 +23,7 @@ from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
 from taskgate.runs.intake import Intake
+from taskgate.runs.standings import Standings
 from taskgate.runs.why import Explainer
 
 
@@ -91,6 +92,9 @@ class Doors(Protocol):
     def calls(self) -> CallRecords:
         """Recorded calls of routes."""
         ...
+
+    @property
+    def standings(self) -> Standings: ...
 
     @property
     def bus(self) -> Bus: ...

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from taskgate.edge.http import bodies, call_shapes, service_bodies, service_shapes, shapes
+from taskgate.edge.http import bodies, call_shapes, queue_shapes, service_bodies, service_shapes, shapes
 
 REFERENCE = "#/components/schemas/{name}"
 MAX_DEPTH = 60
@@ -30,7 +30,9 @@ def public_name(shape: type) -> str:
 def components() -> dict[str, Any]:
     """Every shape of this door by its public name."""
     found = [
-        kind for module in (bodies, service_bodies, shapes, service_shapes, call_shapes) for kind in _shapes_of(module)
+        kind
+        for module in (bodies, service_bodies, shapes, service_shapes, call_shapes, queue_shapes)
+        for kind in _shapes_of(module)
     ]
     _, schemas = msgspec.json.schema_components(found, ref_template=REFERENCE)
     return {name.removesuffix("Shape"): _renamed(schema) for name, schema in sorted(schemas.items())}
