@@ -17,12 +17,16 @@ from importlib import metadata
 from tests.law.sources import ROOT, Source
 
 # Libraries whose documentation tells users to import these names from their dependency.
-BROUGHT_ALONG = {"fastapi": {"starlette", "pydantic"}, "aiohttp": {"yarl", "multidict"}}
+BROUGHT_ALONG = {
+    "fastapi": {"starlette", "pydantic"},
+    "aiohttp": {"yarl", "multidict"},
+    "pyjwt": {"cryptography"},  # its extra `crypto`
+}
 GRPC_FILE = re.compile(r"grpc|protobuf|_pb2")
 BASE_ROOMS = frozenset(
     {
-        "__init__", "errors", "status", "clock", "ids", "secret", "events", "bus", "lifespan", "wire", "identity",
-        "limits", "journal", "reach", "parcels", "worker", "client", "service",
+        "__init__", "errors", "status", "clock", "ids", "secret", "events", "bus", "lifespan", "wire", "limits",
+        "journal", "reach", "parcels", "worker", "client", "service",
     }
 )  # fmt: skip
 

@@ -13,7 +13,8 @@ from typing import Protocol
 class KeyRecord:
     """An API key as stored: the SHA-256 of its secret, never the secret. Moments are epoch seconds.
 
-    `prefixes` are the paths under which it may register services; none means any path that is free.
+    `prefixes` are the paths under which it may register services; none means any path that is free. With a `worker_id`
+    it is the credential of that one worker.
     """
 
     id: str
@@ -30,6 +31,7 @@ class KeyRecord:
     revoked_at: float | None = None
     rotated_from: str = ""
     prefixes: tuple[str, ...] = ()
+    worker_id: str = ""
 
 
 class KeyRing(Protocol):

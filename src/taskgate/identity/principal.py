@@ -32,9 +32,10 @@ Kind = Literal["user", "service", "worker", "agent", "tool"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who is calling. `id` names the credential (an API key's public part), never a secret.
+    """Who is calling. `id` names the credential (an API key's public part, a subject, a SPIFFE id), never a secret.
 
-    With `prefixes` it registers services only below these paths.
+    With `prefixes` it registers services only below these paths. With a `worker_id` it is this one worker and no other.
+    A credential that ends by itself has `expires_at`; a token can be taken back by its own name, `token_id`.
     """
 
     id: str
@@ -45,6 +46,13 @@ class Principal:
     user_id: str = ""
     app_id: str = ""
     prefixes: tuple[str, ...] = ()
+    worker_id: str = ""
+    token_id: str = ""
+    expires_at: float | None = None
+
+    def is_named(self, name: str) -> bool:
+        """Whether taking back what goes by this name ends this principal: its key or subject, or its very token."""
+        return name != "" and name in (self.id, self.token_id)
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes

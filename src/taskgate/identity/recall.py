@@ -187,4 +187,6 @@ def principal_of(record: KeyRecord) -> Principal:
         user_id=record.user_id,
         app_id=record.app_id,
         prefixes=record.prefixes,
+        worker_id=record.worker_id,
+        expires_at=record.expires_at,
     )

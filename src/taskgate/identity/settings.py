@@ -16,7 +16,12 @@ class AuthSettings:
         refused unless every door listens on a loopback address.
     believe_s: seconds for which a key is known without the store being asked again; with a store that several gateways
         share, the time after which a revocation counts even if its news were lost. Default 30.
+    trust_domain: SPIFFE trust domain whose client certificates name callers. Default none: certificates name nobody.
+    certificate_rules: what the names of that domain are, one `/path/{site}/{worker} = kind scope …` each; the first
+        that fits counts. Default `/site/{site}/worker/{worker} = worker worker`. A name that fits none is refused.
     """
 
     enabled: bool = True
     believe_s: float = 30.0
+    trust_domain: str = ""
+    certificate_rules: tuple[str, ...] = ("/site/{site}/worker/{worker} = worker worker",)

@@ -1,14 +1,15 @@
 """A worker says hello: may it, which of its tasks count, what does it still hold?
 
-The credential decides the identity: a worker id belongs to the site that used it first, and while a worker is
+The credential decides the identity: one that is bound to a worker serves no other, a worker id belongs to the site that used it first, and while a worker is
 connected its id belongs to its key. A hello from another process under the same id (another `instance`) means
 that the older process is dead; what that one held and this one does not is released at once.
 """
 
 from __future__ import annotations
 
+from taskgate.edge.workers.naming import check_name, check_seat
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.errors import Conflict, Forbidden, InvalidInput
+from taskgate.errors import Conflict, InvalidInput
 from taskgate.events import WorkerJoined
 from taskgate.fleet.holder import Holder, Seat
 from taskgate.identity.principal import Principal
@@ -34,7 +35,8 @@ class Arrival:
         hello, rooms = event.hello, self._rooms
         self._principal.require("worker")
         site_id = None if self._principal.may("serve:*") else self._principal.site_id
-        await self._check_identity(hello, site_id or SHARED)
+        _check_size(hello)
+        await check_name(rooms, self._principal, hello.worker_id)
         offers = _offers(hello)
         refused = await rooms.declarations.offered(site_id or SHARED, offers)
         tasks: dict[str, frozenset[str]] = {}
@@ -55,7 +57,9 @@ class Arrival:
             metadata=hello.metadata,
         )
         holder.draining = hello.draining
-        self._check_seat(hello)  # once more: nothing is awaited between this look and the seat
+        check_seat(
+            rooms, self._principal, hello.worker_id
+        )  # once more: nothing is awaited between this look and the seat
         try:
             await rooms.fleet.join(holder)
             lost = await rooms.leasing.adopt(holder, hello.held)
@@ -67,21 +71,6 @@ class Arrival:
             raise
         rooms.bus.publish(WorkerJoined(hello.worker_id, self._transport))
         return holder, self._welcome(hello, refused, lost)
-
-    async def _check_identity(self, hello: Hello, site_id: str) -> None:
-        if len(hello.labels) > MAX_LABELS or len(hello.tasks) + len(hello.capabilities) > MAX_TASKS:
-            raise InvalidInput(
-                f"a worker has at most {MAX_TASKS} tasks and {MAX_LABELS} labels", code="HELLO_TOO_LARGE"
-            )
-        record = await self._rooms.roster.find(hello.worker_id)
-        if record is not None and record.site_id != site_id:
-            raise Forbidden(f"the worker id {hello.worker_id} is taken", code="WORKER_ID_TAKEN")
-        self._check_seat(hello)
-
-    def _check_seat(self, hello: Hello) -> None:
-        seated = self._rooms.fleet.find(hello.worker_id)
-        if seated is not None and seated.key_id != self._principal.id:
-            raise Forbidden(f"the worker id {hello.worker_id} is in use with another key", code="WORKER_ID_TAKEN")
 
     async def _release_elder(self, hello: Hello) -> None:
         still_held = {(receipt.run_id, receipt.attempt) for receipt in hello.held}
@@ -105,6 +94,11 @@ class Arrival:
             refused=refused,
             lost=lost,
         )
+
+
+def _check_size(hello: Hello) -> None:
+    if len(hello.labels) > MAX_LABELS or len(hello.tasks) + len(hello.capabilities) > MAX_TASKS:
+        raise InvalidInput(f"a worker has at most {MAX_TASKS} tasks and {MAX_LABELS} labels", code="HELLO_TOO_LARGE")
 
 
 def _offers(hello: Hello) -> list[TaskOffer]:

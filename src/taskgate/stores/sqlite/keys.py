@@ -55,6 +55,7 @@ def _save(connection: apsw.Connection, items: list[KeyRecord]) -> list[None]:
                 record.revoked_at,
                 record.rotated_from,
                 msgspec.json.encode(record.prefixes).decode(),
+                record.worker_id,
             ),
         )
     return [None] * len(items)
@@ -93,4 +94,5 @@ def _record(row: tuple[Any, ...]) -> KeyRecord:
         revoked_at=row[11],
         rotated_from=row[12],
         prefixes=tuple(msgspec.json.decode(row[13])),
+        worker_id=row[14],
     )

@@ -26,6 +26,7 @@ def record(key_id: str = "key000000001", **changes: object) -> KeyRecord:
         expires_at=1_800_000_000.5,
         rotated_from="key000000000",
         prefixes=("/v1/ai", "/intern"),
+        worker_id="gpu-1",
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -35,7 +36,13 @@ class KeyRingContract:
 
     async def test_a_key_comes_back_as_it_was_saved(self, keyring: KeyRing) -> None:
         bare = record(
-            "key000000002", expires_at=None, scopes=frozenset(), user_id="", prefixes=(), secret_sha256=b"\x00" * 32
+            "key000000002",
+            expires_at=None,
+            scopes=frozenset(),
+            user_id="",
+            prefixes=(),
+            worker_id="",
+            secret_sha256=b"\x00" * 32,
         )
         await keyring.save(record())
         await keyring.save(bare)
