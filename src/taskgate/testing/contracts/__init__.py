@@ -6,6 +6,7 @@ for _name in (
     "adding",
     "appending",
     "applying",
+    "archive",
     "book",
     "calls",
     "catalogue",

@@ -1,0 +1,1 @@
+"""Ended runs kept for long, apart from the ledger, and read again."""

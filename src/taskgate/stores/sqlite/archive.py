@@ -1,0 +1,167 @@
+"""The archive on SQLite: a file and a writer of its own, so that history never delays a submit.
+
+Rows are written once, whole, by a few statements for many; what is read by id and what has to search have a thread
+each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from taskgate.history.packing import Packed, packed, portions, unpacked, unpacked_head, wanted_marks
+from taskgate.history.ports import EndedRef, HistoryFilter, Place
+from taskgate.lifespan import Lifespan
+from taskgate.runs.run import Run
+from taskgate.stores.sqlite.reader import Reader
+from taskgate.stores.sqlite.reading import one
+from taskgate.stores.sqlite.statements import Bulk, slices, sql
+from taskgate.stores.sqlite.writer import Writer
+
+FILE = "archive.db"
+MIGRATIONS = files(__package__) / "archive_migrations"
+DELETED_AT_ONCE = 100
+FOREVER = 1e300
+LAST = "\U0010ffff"  # sorts behind every id
+_RECORD = Bulk("archive_record")
+
+
+class SqliteEndedRuns:
+    """EndedRuns on SQLite."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def ended(self, after: Place, *, until: float, limit: int) -> list[EndedRef]:
+        return await self._reader.submit(_ended, (*after, until, limit))
+
+
+class SqliteRunArchive:
+    """RunArchive on SQLite. Making it does no I/O; `start` opens, locks and migrates."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / FILE
+        self._writer = Writer(path, migrations=MIGRATIONS, name="archive")
+        self._reader = Reader(path, name="archive reader")
+        self._lister = Reader(path, name="archive lister")
+        self._life = Lifespan(self._writer, self._reader, self._lister)
+
+    async def start(self) -> None:
+        await self._life.start()
+
+    async def stop(self) -> None:
+        await self._life.stop()
+
+    async def record(self, runs: Sequence[Run]) -> None:
+        for portion in portions(packed(runs)):
+            await self._writer.submit(_record, [_row(row) for row in portion], weight=len(portion))
+
+    async def lacking(self, refs: Sequence[EndedRef]) -> list[str]:
+        known = await self._reader.submit(_known, [ref.id for ref in refs]) if refs else {}
+        return [ref.id for ref in refs if known.get(ref.id, -1) < ref.is_stopped]
+
+    async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
+        return await self._reader.submit(_get, run_ids) if run_ids else []
+
+    async def history(self, wanted: HistoryFilter) -> list[Run]:
+        return await self._lister.submit(_history, wanted)
+
+    async def purge(self, ended_before: float, limit: int) -> int:
+        count = 0
+        while count < limit:
+            asked = min(limit - count, DELETED_AT_ONCE)
+            gone = await self._writer.submit(_purge, (ended_before, asked))
+            count += gone
+            if gone < asked:
+                break
+        return count
+
+
+def _row(row: Packed) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in Packed.__struct_fields__)
+
+
+# ---------------------------------------------------------------- in the threads
+
+
+def _record(connection: apsw.Connection, items: list[list[tuple[Any, ...]]]) -> list[None]:
+    for rows in slices(list(chain.from_iterable(items))):
+        _RECORD.execute(connection, rows)
+    return [None] * len(items)
+
+
+def _purge(connection: apsw.Connection, items: list[tuple[float, int]]) -> list[int]:
+    counts: list[int] = []
+    for item in items:
+        connection.execute(sql("archive_purge"), item)
+        counts.append(connection.changes())
+    return counts
+
+
+def _ended(connection: apsw.Connection, items: list[tuple[float, str, float, int]]) -> list[list[EndedRef]]:
+    found: list[list[EndedRef]] = []
+    for item in items:
+        rows = msgspec.json.decode(one(connection.execute(sql("ended"), item))[0])
+        found.append([EndedRef(run_id, ended_at, bool(stopped)) for run_id, ended_at, stopped in rows])
+    return found
+
+
+def _known(connection: apsw.Connection, items: list[list[str]]) -> list[dict[str, int]]:
+    found: list[dict[str, int]] = []
+    for ids in items:
+        asked = msgspec.json.encode(ids).decode()
+        found.append(dict(msgspec.json.decode(one(connection.execute(sql("archive_known"), (asked,)))[0])))
+    return found
+
+
+def _get(connection: apsw.Connection, items: list[Sequence[str]]) -> list[list[Run | None]]:
+    found: list[list[Run | None]] = []
+    for ids in items:
+        asked = msgspec.json.encode(list(dict.fromkeys(ids))).decode()
+        rows: list[Any] = connection.execute(sql("archive_get"), (asked,)).fetchall()
+        runs = {run_id: unpacked(head, body) for run_id, head, body in rows}
+        found.append([runs.get(run_id) for run_id in ids])
+    return found
+
+
+def _history(connection: apsw.Connection, items: list[HistoryFilter]) -> list[list[Run]]:
+    found: list[list[Run]] = []
+    for wanted in items:
+        rows: list[Any] = connection.execute(sql(query_for(wanted)), _parameters(wanted)).fetchall()
+        found.append([unpacked_head(row[0]) for row in rows])
+    return found
+
+
+def query_for(wanted: HistoryFilter) -> str:
+    """Which of the texts walks over least."""
+    if wanted.id_prefix:
+        return "archive_find_of_id"
+    if wanted.user_id:
+        return "archive_find_of_user"
+    return "archive_find_of_task" if wanted.task else "archive_find"
+
+
+def _parameters(wanted: HistoryFilter) -> dict[str, Any]:
+    label_mark, holder_mark = wanted_marks(wanted)
+    cursor = wanted.cursor or Place(FOREVER, LAST)
+    return {
+        "site_id": wanted.site_id,
+        "user_id": wanted.user_id,
+        "task": wanted.task,
+        "status": "" if wanted.status is None else wanted.status.value,
+        "ended_from": -FOREVER if wanted.ended_from is None else wanted.ended_from,
+        "ended_before": FOREVER if wanted.ended_before is None else wanted.ended_before,
+        "label_mark": label_mark,
+        "holder_mark": holder_mark,
+        "id_prefix": wanted.id_prefix,
+        "id_end": wanted.id_prefix + LAST,
+        "cursor_ended_at": cursor.ended_at,
+        "cursor_id": cursor.run_id,
+        "limit": wanted.limit,
+    }
