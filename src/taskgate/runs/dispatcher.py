@@ -116,10 +116,23 @@ class Dispatcher:
         signal = self._ready.listen()
         try:
             while True:
-                self._matcher.note_queues(await signal.changed())
+                queues = await signal.changed()
+                self._matcher.note_queues(queues)
                 self._wake.set()
+                if not queues:
+                    await self._recover()
         finally:
             signal.close()
+
+    async def _recover(self) -> None:
+        """The ready queue may have lost something: offer everything again, until the ledger lets us read it all."""
+        while True:
+            try:
+                _log.warning("the ready queue may have lost runs; %d that wait were offered", await self.reconcile())
+                return
+            except (NotNow, StoreError) as error:
+                _log.warning("offering what waits pauses: %s", error)
+                await asyncio.sleep(PAUSE_S)
 
     async def _pump(self) -> None:
         while True:

@@ -274,7 +274,8 @@ class ReadySignal(Protocol):
     """A subscription to a ready queue's news; one consumer each."""
 
     async def changed(self) -> set[QueueKey]:
-        """Waits for news and returns every queue that got runs since the last call."""
+        """Waits for news and returns every queue that got runs since the last call. An empty set says that runs may
+        be missing: whatever the ledger has queued has to be offered again."""
         ...
 
     def close(self) -> None: ...

@@ -1,0 +1,194 @@
+"""The ready queue on Redis: the same order as in memory, for all gateways together; each verb is one round trip.
+
+Bands are chosen by stride scheduling over passes (`stores/memory/ready.py` tells the rule); every script is one
+atomic step, so two takers never get the same run. All of it may be lost at any time: the ledger knows every queued
+run. So a run that cannot be put in is left to the ledger, never refused; and whenever something may be missing (the
+connection was cut, the server came back empty or was full, somebody emptied it) listeners are told so by an empty
+set, and offer all queued runs again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from taskgate.errors import NotNow, StoreError
+from taskgate.ids import new_token
+from taskgate.lifespan import TaskSet
+from taskgate.runs.ports import QueuedRef
+from taskgate.runs.task import QueueKey
+from taskgate.stores.redis.connection import RedisConnection
+from taskgate.stores.redis.dialling import pauses
+from taskgate.stores.redis.news import News
+from taskgate.stores.redis.pipe import Word
+from taskgate.stores.redis.scripts import script
+
+_log = logging.getLogger(__name__)
+STRIDES = (16, 4, 1)  # below zero, zero, above zero: weights 1, 4, 16
+LAG = 2 * max(STRIDES)
+MAX_DRAINED = 1000
+STEP_LIMIT = 500  # runs in one step of the server, which does nothing else meanwhile
+LONGEST_PAUSE_S = 15.0  # between two tries to put in what a full server refused
+_OFFER, _TAKE, _WITHDRAW = script("ready_offer"), script("ready_take"), script("ready_withdraw")
+_decode_queue = msgspec.json.Decoder(QueueKey).decode
+
+
+class RedisReadyQueue:
+    """ReadyQueue on Redis. A part: hears from other gateways between `start` and `stop`."""
+
+    def __init__(self, connection: RedisConnection, news: News, *, namespace: str) -> None:
+        self._connection = connection
+        self._prefix = f"{namespace}:ready:"
+        self._channel = f"{namespace}:ready-news"
+        self._sender = new_token()
+        self._signals: set[RedisReadySignal] = set()
+        self._has_lost = asyncio.Event()
+        self.tasks = TaskSet()
+        connection.on_return(self._lost)
+        news.hear(self._channel, self._heard, on_gap=self._lost)
+
+    async def start(self) -> None:
+        """Mark the index as one that is known: whoever starts offers all queued runs anyway."""
+        await self._connection.call("HSETNX", f"{self._prefix}state", "born", self._sender)
+        self.tasks.spawn(self._tell_losses(), name="ready queue losses")
+
+    async def stop(self) -> None:
+        await self.tasks.close()
+
+    async def offer(self, refs: Sequence[QueuedRef]) -> None:
+        """Never fails: what cannot be put in now is offered again by whoever listens."""
+        for start in range(0, len(refs), STEP_LIMIT):
+            page = refs[start : start + STEP_LIMIT]
+            words: list[Word] = [self._channel, self._sender, MAX_DRAINED]
+            for ref in page:
+                words += _words(ref)
+            try:
+                was_lost, *fresh = await self._connection.run(_OFFER, *words, keys=[self._prefix])
+            except (NotNow, StoreError) as error:
+                _log.warning("%d queued runs wait in the ledger alone: %s", len(refs) - start, error)
+                self._lost()
+                return
+            except asyncio.CancelledError:
+                self._tell({ref.queue for ref in page})  # the server may have done it
+                raise
+            self._tell(map(_decode_queue, fresh))
+            if was_lost:
+                self._lost()
+
+    async def take(self, queues: Sequence[QueueKey], limit: int, *, site_id: str | None = None) -> list[QueuedRef]:
+        names = [msgspec.json.encode(queue) for queue in dict.fromkeys(queues)]
+        if not names or limit <= 0:
+            return []
+        site = "" if site_id is None else f"={site_id}"
+        taken: list[QueuedRef] = []
+        while (left := limit - len(taken)) > 0:
+            words: tuple[Word, ...] = (self._sender, min(left, STEP_LIMIT), site, LAG, MAX_DRAINED, *STRIDES, *names)
+            was_lost, *found = await self._connection.run(_TAKE, *words, keys=[self._prefix])
+            if was_lost:
+                self._lost()
+            taken += [_ref(run_id, text) for run_id, text in zip(found[::2], found[1::2], strict=True)]
+            if len(found) < 2 * STEP_LIMIT:
+                break
+        return taken
+
+    async def withdraw(self, run_id: str) -> None:
+        """Never fails: a run that stays in though it is not queued any more is refused to whoever takes it."""
+        try:
+            await self._connection.run(_WITHDRAW, run_id, MAX_DRAINED, keys=[self._prefix])
+        except (NotNow, StoreError) as error:
+            _log.info("run %s stays in the ready queue: %s", run_id, error)
+
+    async def depth(self) -> dict[QueueKey, int]:
+        found = await self._connection.call("HGETALL", f"{self._prefix}counts")
+        depths: dict[QueueKey, int] = {}
+        for name, count in zip(found[::2], found[1::2], strict=True):
+            queue = _decode_queue(name[1:])
+            depths[queue] = depths.get(queue, 0) + int(count)
+        return depths
+
+    def listen(self) -> RedisReadySignal:
+        signal = RedisReadySignal(self._signals)
+        self._signals.add(signal)
+        return signal
+
+    def _heard(self, _: bytes, payload: bytes) -> None:
+        """Another gateway's offer; our own listeners know of ours already."""
+        sender = self._sender.encode()
+        if not payload.startswith(sender):
+            self._tell(map(_decode_queue, payload[len(sender) :].split(b"\n")))
+
+    def _tell(self, queues: Iterable[QueueKey]) -> None:
+        fresh = set(queues)
+        for signal in self._signals if fresh else ():
+            signal.add(fresh)
+
+    def _lost(self) -> None:
+        self._has_lost.set()
+
+    async def _tell_losses(self) -> None:
+        """Tell listeners of a loss once the server can be asked again, and less and less often where it stays so."""
+        while True:
+            await self._has_lost.wait()
+            for pause_s in pauses(LONGEST_PAUSE_S):
+                self._has_lost.clear()
+                if self._connection.is_up:
+                    for signal in self._signals:
+                        signal.add_loss()
+                await asyncio.sleep(pause_s)
+                if not self._has_lost.is_set() and self._connection.is_up:
+                    break
+
+
+class RedisReadySignal:
+    """Which queues got runs since the last call; an empty set when any run may be missing from the index."""
+
+    def __init__(self, listeners: set[RedisReadySignal]) -> None:
+        self._listeners = listeners
+        self._queues: set[QueueKey] = set()
+        self._has_loss = False
+        self._news = asyncio.Event()
+
+    def add(self, queues: Iterable[QueueKey]) -> None:
+        """Note that these queues got runs."""
+        self._queues.update(queues)
+        self._news.set()
+
+    def add_loss(self) -> None:
+        """Note that something may be missing."""
+        self._has_loss = True
+        self._news.set()
+
+    async def changed(self) -> set[QueueKey]:
+        await self._news.wait()
+        if self._has_loss:
+            self._has_loss = False
+            if not self._queues:
+                self._news.clear()
+            return set()
+        self._news.clear()
+        queues, self._queues = self._queues, set()
+        return queues
+
+    def close(self) -> None:
+        self._listeners.discard(self)
+
+
+def _words(ref: QueuedRef) -> tuple[Word, ...]:
+    band = (ref.priority > 0) - (ref.priority < 0) + 1
+    queue = msgspec.json.encode(ref.queue)
+    text = b"%d\n%b\n%d\n%b\n%b" % (band, queue, ref.priority, repr(ref.created_at).encode(), ref.site_id.encode())
+    return ref.run_id, band, queue, ref.site_id, text
+
+
+def _ref(run_id: bytes, text: bytes) -> QueuedRef:
+    _, queue, priority, created_at, site_id = text.split(b"\n", 4)
+    return QueuedRef(
+        run_id=run_id.decode(),
+        queue=_decode_queue(queue),
+        site_id=site_id.decode(),
+        priority=int(priority),
+        created_at=float(created_at),
+    )

@@ -1,0 +1,171 @@
+"""The ready queue on Redis holds its contract, for several gateways together, and answers as the one in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from taskgate.lifespan import Lifespan
+from taskgate.runs.ports import QueuedRef, ReadyQueue
+from taskgate.runs.task import QueueKey
+from taskgate.stores.memory.ready import MemoryReadyQueue
+from taskgate.stores.redis.connection import RedisConnection
+from taskgate.stores.redis.news import News
+from taskgate.stores.redis.ready import RedisReadyQueue
+from taskgate.testing.contracts.ready import A, B, ReadyQueueContract, ref, refs
+from tests.servers.redis import Redis
+
+PATIENCE_S = 20.0
+QUEUES = [QueueKey(task=f"task-{number}") for number in range(4)]
+SITES = ("s0", "s1", "s2")
+
+
+@asynccontextmanager
+async def gateway(url: str) -> AsyncIterator[RedisReadyQueue]:
+    """One gateway's ready queue; patient, because a test's machine may stand still."""
+    connection = RedisConnection(url, answer_s=15.0)
+    news = News(connection)
+    ready = RedisReadyQueue(connection, news, namespace="tg")
+    async with Lifespan(connection, news, ready):
+        yield ready
+
+
+@pytest.fixture
+async def ready(redis_url: str) -> AsyncIterator[RedisReadyQueue]:
+    async with gateway(redis_url) as ready:
+        yield ready
+
+
+@pytest.fixture
+async def twins(redis_url: str) -> AsyncIterator[tuple[RedisReadyQueue, RedisReadyQueue]]:
+    async with gateway(redis_url) as one, gateway(redis_url) as other:
+        yield one, other
+
+
+class TestRedisReadyQueue(ReadyQueueContract):
+    """Fixture: `ready`."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_answers_as_in_memory(ready: RedisReadyQueue, seed: int) -> None:
+    """Whatever is offered, moved, withdrawn and taken by whom: the same runs in the same order, one by one."""
+    rng, model = random.Random(seed), MemoryReadyQueue()
+    known: list[QueuedRef] = []
+    for _ in range(150):
+        made = [
+            ref(rng.choice(QUEUES), site=rng.choice(SITES), priority=rng.choice((-2, 0, 3)))
+            for _ in range(rng.randrange(12))
+        ]
+        moved = [
+            ref(rng.choice(QUEUES), site=one.site_id, priority=rng.choice((-1, 0, 1)), run_id=one.run_id)
+            for one in rng.sample(known, min(len(known), rng.randrange(3)))
+        ]
+        gone = rng.sample(known, min(len(known), rng.randrange(2)))
+        queues = rng.sample(QUEUES, rng.randrange(1, 4))
+        limit, site_id = rng.randrange(1, 12), rng.choice((None, None, *SITES))
+        taken = []
+        for queue in (model, ready):
+            one_queue: ReadyQueue = queue
+            await one_queue.offer([*made, *moved])
+            for one in gone:
+                await one_queue.withdraw(one.run_id)
+            taken.append(await one_queue.take(queues, limit, site_id=site_id))
+        assert taken[0] == taken[1], f"seed {seed}"
+        known = (known + made)[-40:]
+        assert await model.depth() == await ready.depth()
+
+
+async def test_empty_queues_leave_nothing_behind(ready: RedisReadyQueue, redis: Redis) -> None:
+    """One small key stays, whatever went through; queues that drained beside a run that nobody takes are few."""
+    stuck = ref(A)
+    await ready.offer([stuck])
+    for number in range(1200):
+        queue = QueueKey(task=f"task-{number}")
+        await ready.offer([ref(queue, priority=number % 3 - 1, site=f"site-{number}")])
+        assert len(await ready.take([queue], 2)) == 1
+    assert int(redis.command("ZCARD", "tg:ready:drained")) <= 1000
+    assert len(redis.command("KEYS", "*").split()) <= 8
+    await ready.withdraw(stuck.run_id)
+    assert redis.command("KEYS", "*").split() == ["tg:ready:state"]
+
+
+async def test_f20_two_takers_never_get_the_same_run(twins: tuple[RedisReadyQueue, RedisReadyQueue]) -> None:
+    """Two gateways race for 4,000 runs: each run leaves once, to one of them."""
+    offered = [one for number in range(4) for one in refs(1000, QUEUES[number], site=f"site-{number % 2}")]
+    await twins[0].offer(offered)
+
+    async def drain(ready: RedisReadyQueue) -> list[str]:
+        taken: list[str] = []
+        while found := await ready.take(QUEUES, 7):
+            taken += [one.run_id for one in found]
+        return taken
+
+    one, other = await asyncio.gather(*map(drain, twins))
+    assert one
+    assert other
+    assert sorted(one + other) == sorted(run.run_id for run in offered)
+
+
+async def test_listeners_of_other_gateways_hear_of_new_runs(twins: tuple[RedisReadyQueue, RedisReadyQueue]) -> None:
+    one, other = twins
+    signal = other.listen()
+    await one.offer([*refs(2, A), *refs(1, B)])
+    heard: set[QueueKey] = set()
+    async with asyncio.timeout(PATIENCE_S):
+        while heard != {A, B}:
+            heard |= await signal.changed()
+    signal.close()
+
+
+async def test_f10_who_takes_from_an_emptied_index_says_so(ready: RedisReadyQueue, redis: Redis) -> None:
+    """FLUSHALL cuts no connection: the next that looks finds the index lost, once, and listeners are told."""
+    await ready.offer(refs(3))
+    signal = ready.listen()
+    redis.command("FLUSHALL")
+    assert await ready.take([A], 10) == []
+    async with asyncio.timeout(PATIENCE_S):
+        assert await signal.changed() == set()
+    again = refs(2)
+    await ready.offer(again)
+    assert await ready.take([A], 10) == again
+    async with asyncio.timeout(PATIENCE_S):
+        assert await signal.changed() == {A}
+    signal.close()
+
+
+async def test_f10_an_offer_to_an_emptied_index_says_so(ready: RedisReadyQueue, redis: Redis) -> None:
+    signal = ready.listen()
+    redis.command("FLUSHALL")
+    await ready.offer(refs(1))
+    heard: list[set[QueueKey]] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while set() not in heard or {A} not in heard:
+            heard.append(await signal.changed())
+    signal.close()
+
+
+async def test_many_runs_are_put_back_fast(ready: RedisReadyQueue) -> None:
+    """F10: 100,000 in 30 s are 3,334 a second; 20,000 here within 6 s."""
+    offered = refs(20_000)
+    began = asyncio.get_running_loop().time()
+    for start in range(0, len(offered), 1000):
+        await ready.offer(offered[start : start + 1000])
+    assert asyncio.get_running_loop().time() - began < 6.0
+    assert await ready.depth() == {A: 20_000}
+
+
+async def test_names_are_taken_apart_as_they_were_put_together(ready: RedisReadyQueue) -> None:
+    """Sites and labels with any letter in them share neither a line nor a band."""
+    strange = [
+        ref(QueueKey(task="a", version="1", labels=(("x", 'y"]\n0["b'),)), site="s"),
+        ref(QueueKey(task="a", version="1"), site='"\n1["a","1",[]]\ns'),
+        ref(QueueKey(task="ä", labels=(("gpu", ""),)), site="ü:{}"),
+    ]
+    await ready.offer(strange)
+    assert await ready.depth() == {one.queue: 1 for one in strange}
+    for one in strange:
+        assert await ready.take([one.queue], 5, site_id=one.site_id) == [one]
