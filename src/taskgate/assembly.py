@@ -15,6 +15,7 @@ from pathlib import Path
 from taskgate.bridges.opening import open_bridges
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
+from taskgate.cluster import duty_of, neighbourly
 from taskgate.config import Settings
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.live import Live
@@ -44,7 +45,7 @@ from taskgate.runs.desk import Desk
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.endings import RunEndings
 from taskgate.runs.intake import Intake
-from taskgate.runs.janitor import Janitor
+from taskgate.runs.janitor import DUTY, Janitor
 from taskgate.runs.leases import Leases
 from taskgate.runs.leasing import Leasing
 from taskgate.runs.matching import Matcher
@@ -54,7 +55,7 @@ from taskgate.runs.settling import Settler
 from taskgate.runs.standings import Standings
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
-from taskgate.stores.opening import Stores
+from taskgate.stores.opening import Stores, open_stores
 from taskgate.stores.secret_file import SecretFile
 
 
@@ -70,6 +71,8 @@ class Moves:
     reports: Reports
     narrator: Narrator
     janitor: Janitor
+    waiters: Waiters
+    neighbourly: list[Part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,18 +120,22 @@ class Gateway:
         await self.life.stop()
 
 
-def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_probe) -> Gateway:
-    """A gateway as the settings describe it, not started yet."""
-    ground = ground_of(settings, clock or SystemClock(), probe=probe)
-    moves = _moves(ground)
+def build(
+    settings: Settings, *, clock: Clock | None = None, probe: Probe = no_probe, stores: Stores | None = None
+) -> Gateway:
+    """A gateway as the settings describe it, not started yet; on these stores, where some are given."""
+    clock = clock or SystemClock()
+    if stores is None:
+        stores = open_stores(settings.database_url, clock=clock, probe=probe)
+    ground = ground_of(settings, clock, probe=probe, stores=stores)
     waiters = Waiters(ground.bus)
+    moves = _moves(ground, waiters)
     intake = _intake(ground, moves)
     desk = _desk(ground, moves, intake=intake, waiters=waiters)
     gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
     waits = Live(ground.bus)
     recorder = _recorder(ground)
     plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
-    stores = ground.stores
     run_journal = RunJournal(stores.journal, RunEndings(stores.book, waiters))
     bridges = open_bridges(
         settings.streams,
@@ -169,7 +176,7 @@ def build(settings: Settings, *, clock: Clock | None = None, probe: Probe = no_p
     )
 
 
-def _moves(ground: Ground) -> Moves:
+def _moves(ground: Ground, waiters: Waiters) -> Moves:
     stores, runs = ground.stores, ground.settings.runs
     leases = Leases()
     leasing = Leasing(
@@ -190,6 +197,7 @@ def _moves(ground: Ground) -> Moves:
         matcher=matcher,
         probe=ground.probe,
         on_delivered=leasing.deliver,
+        is_shared=stores.is_shared,
     )
     alarm = Alarm(ground.clock)
     settler = _settler(ground, dispatcher, alarm=alarm)
@@ -203,6 +211,8 @@ def _moves(ground: Ground) -> Moves:
         reports=reports,
         narrator=Narrator(stores.journal, leases, bus=ground.bus, clock=ground.clock),
         janitor=_janitor(ground, leases, reports=reports, settler=settler, dispatcher=dispatcher, alarm=alarm),
+        waiters=waiters,
+        neighbourly=neighbourly(ground, leases=leases, reports=reports, waiters=waiters),
     )
 
 
@@ -226,7 +236,7 @@ def _janitor(
     return Janitor(
         ground.stores.ledger,
         ground.stores.book,
-        leadership=ground.stores.leadership,
+        duty=duty_of(ground, DUTY),
         leases=leases,
         reports=reports,
         settler=settler,
@@ -249,6 +259,7 @@ def _intake(ground: Ground, moves: Moves) -> Intake:
         clock=ground.clock,
         settings=ground.settings.runs,
         probe=ground.probe,
+        look_again=None if ground.catalogue_news is None else ground.catalogue_news.now,
     )
 
 
@@ -266,6 +277,7 @@ def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters) -> 
         fleet=ground.fleet,
         waiters=waiters,
         journal=ground.stores.journal,
+        is_shared=ground.stores.is_shared,
     )
 
 
@@ -338,6 +350,7 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder, bri
         moves.narrator,
         moves.dispatcher,
         moves.janitor,
+        *moves.neighbourly,
         _holders(ground, moves, plane),
         *bridges,
     )

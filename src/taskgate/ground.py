@@ -15,17 +15,20 @@ from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import IdentitySigner
+from taskgate.ids import new_token
 from taskgate.outbound.documents import WebDocuments
 from taskgate.outbound.knocking import Knocker
 from taskgate.proxy.credentials import read_credentials
 from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
+from taskgate.rereading import Rereader
 from taskgate.routes.registry import Registry
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
-from taskgate.stores.opening import Stores, open_stores
+from taskgate.stores.opening import Stores
 
 Probe = Callable[[str], None]
+REREAD_S = 30.0
 
 
 def no_probe(_: str) -> None:
@@ -48,13 +51,16 @@ class Ground:
     reach: Reach
     registry: Registry
     signer: IdentitySigner
+    name: str
+    catalogue_news: Rereader | None
 
 
-def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
-    """The ground as the settings describe it."""
+def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores) -> Ground:
+    """The ground as the settings describe it. `name` is this gateway's among those that share its stores."""
     bus = Bus()
-    stores = open_stores(settings.database_url, clock=clock, probe=probe)
+    name = new_token()
     definitions = Definitions(stores.catalogue)
+    catalogue_news = _catalogue_news(stores, definitions, name) if stores.is_shared else None
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
     reach = reach_of(settings, clock)
@@ -74,7 +80,11 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
         ),
         fleet=fleet,
         definitions=definitions,
-        declarations=Declarations(stores.catalogue, definitions),
+        declarations=Declarations(
+            stores.catalogue, definitions, on_change=None if catalogue_news is None else catalogue_news.changed
+        ),
+        name=name,
+        catalogue_news=catalogue_news,
         reach=reach,
         signer=IdentitySigner(),
         registry=Registry(
@@ -89,6 +99,10 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe) -> Ground:
             credentials=read_credentials(settings.proxy.credentials),
         ),
     )
+
+
+def _catalogue_news(stores: Stores, definitions: Definitions, name: str) -> Rereader:
+    return Rereader(definitions.reread, signals=stores.signals, topic="tasks", name=name, every_s=REREAD_S)
 
 
 def reach_of(settings: Settings, clock: Clock) -> Reach:

@@ -8,7 +8,7 @@ becomes current, so nobody submits under one that a crash could forget.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,16 +28,22 @@ _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(?:\?[A-Za-z0-9._~!$&'()
 
 
 class Declarations:
-    """Declared by people, offered by workers, withdrawn by people."""
+    """Declared by people, offered by workers, withdrawn by people. `on_change` is told of changes after their save."""
 
-    def __init__(self, catalogue: Catalogue, definitions: Definitions) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        definitions: Definitions,
+        *,
+        on_change: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._catalogue = catalogue
         self._definitions = definitions
+        self._on_change = on_change
 
     async def start(self) -> None:
         """Read the snapshot; called once before the doors open."""
-        for definition in await self._catalogue.load():
-            self._definitions.remember(Known(definition))
+        await self._definitions.reread()
 
     async def stop(self) -> None:
         """Nothing to give back."""
@@ -52,6 +58,7 @@ class Declarations:
         known = Known(_checked(msgspec.structs.replace(definition, site_id=owner, declared=True)))
         await self._catalogue.save([known.definition])
         self._definitions.remember(known)
+        await self._tell()
         return known.definition
 
     async def withdraw(self, principal: Principal, name: str, *, version: str = "") -> None:
@@ -63,7 +70,8 @@ class Declarations:
             if gone and (owner != SHARED or principal.may("serve:*")):
                 for key in gone:
                     await self._catalogue.remove(owner, name, version=key)
-                    versions.pop(key, None)
+                    self._definitions.forget(owner, name, version=key)
+                await self._tell()
                 return
         raise NotFound(f"no task {name}", code="UNKNOWN_TASK")
 
@@ -83,7 +91,12 @@ class Declarations:
             await self._catalogue.save([known.definition for known in fresh])
             for known in fresh:
                 self._definitions.remember(known)
+            await self._tell()
         return refused
+
+    async def _tell(self) -> None:
+        if self._on_change is not None:
+            await self._on_change()
 
     def _from_offer(self, site_id: str, offer: TaskOffer) -> Known | None:
         """The definition to save for an offer, None when an equal or declared one stands already."""

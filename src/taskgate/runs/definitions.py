@@ -31,6 +31,7 @@ class Definitions:
         self._catalogue = catalogue
         self._current: dict[tuple[str, str], dict[str, Known]] = {}
         self._by_digest: dict[str, Known] = {}
+        self._change_count = 0
 
     def known(self, site_id: str, name: str, *, version: str = "") -> Known | None:
         """The site's own definition, else the shared one; `version` "" means the newest. No I/O."""
@@ -66,8 +67,27 @@ class Definitions:
             known = self._by_digest[digest] = Known(definition)
         return known
 
+    async def reread(self) -> None:
+        """Make current what the catalogue says now: other gateways save definitions too."""
+        seen, loaded = -1, list[TaskDefinition]()
+        while seen != self._change_count:  # a reading that began before a change made here does not undo it
+            seen = self._change_count
+            loaded = await self._catalogue.load()
+        fresh: dict[tuple[str, str], dict[str, Known]] = {}
+        for definition in loaded:
+            digest = digest_of(definition)
+            known = self._by_digest.get(digest) or self._by_digest.setdefault(digest, Known(definition))
+            fresh.setdefault((definition.site_id, definition.name), {})[definition.version] = known
+        self._current = fresh
+
+    def forget(self, owner: str, name: str, *, version: str) -> None:
+        """A definition was removed from the catalogue."""
+        self._change_count += 1
+        self._current.get((owner, name), {}).pop(version, None)
+
     def remember(self, known: Known) -> None:
         """Make a saved definition current."""
+        self._change_count += 1
         definition = known.definition
         versions = self._current.setdefault((definition.site_id, definition.name), {})
         versions.pop(definition.version, None)
@@ -79,5 +99,5 @@ class Definitions:
         return self._by_digest.get(digest)
 
     def versions(self, owner: str, name: str) -> dict[str, Known]:
-        """The current versions that exactly this site (or `SHARED`) owns; removing one from it forgets it."""
+        """The current versions that exactly this site (or `SHARED`) owns."""
         return self._current.get((owner, name), {})

@@ -32,7 +32,7 @@ POLL_S = 5.0  # another gateway may have ended the run: its news can be lost, th
 
 
 class Desk:
-    """The caller's side of runs."""
+    """The caller's side of runs. `is_shared`: other gateways move runs of this ledger too."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Desk:
         fleet: Fleet,
         waiters: Waiters,
         journal: Journal,
+        is_shared: bool = False,
     ) -> None:
         self._book = book
         self._intake = intake
@@ -52,6 +53,7 @@ class Desk:
         self._fleet = fleet
         self._waiters = waiters
         self._journal = journal
+        self._is_shared = is_shared
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """The whole run with all attempts."""
@@ -127,12 +129,30 @@ class Desk:
                     return await self._whole(runs)
 
     async def wait_fresh(self, run: Run, timeout_s: float) -> Run | None:
-        """The end of a run that this very caller just submitted, None at the timeout. Reads nothing."""
+        """The end of a run that this very caller just submitted, None at the timeout.
+
+        Reads nothing, unless another gateway may have ended the run before this one began to watch.
+        """
         if not run.is_open:
             return run
+        if self._is_shared:
+            return await self._ended_anywhere(run, timeout_s)
         with self._waiters.watch([run.id]) as watch:
             ended = await watch.first(min(timeout_s, MAX_WAIT_S))
         return (await self._whole(ended))[0] if ended else None
+
+    async def _ended_anywhere(self, run: Run, timeout_s: float) -> Run | None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + min(timeout_s, MAX_WAIT_S)
+        while True:
+            with self._waiters.watch([run.id]) as watch:
+                (glance,) = await self._book.glance([run.id])
+                if glance is not None and glance.status not in OPEN:
+                    return (await self._book.get([run.id]))[0]
+                left_s = deadline - clock()
+                ended = await watch.first(min(left_s, POLL_S))
+            if ended or left_s <= POLL_S:
+                return (await self._whole(ended))[0] if ended else None
 
     async def purge_dead(self, principal: Principal, *, run_ids: Sequence[str] = (), task: str = "") -> int:
         """Delete dead letters: these, or all of a task, or all; returns how many."""

@@ -25,7 +25,7 @@ from taskgate.fleet.holder import Holder
 from taskgate.lifespan import TaskSet
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.matching import Matcher
-from taskgate.runs.ports import Claim, QueuedRef, ReadyQueue, RunLedger
+from taskgate.runs.ports import Claim, QueuedRef, ReadyQueue, ReadySignal, RunLedger
 from taskgate.runs.run import Run
 
 _log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ PAUSE_S = 0.2
 
 
 class Dispatcher:
-    """Takes, claims and delivers. `on_delivered` is told of every run that goes out to a worker."""
+    """Takes, claims and delivers. `on_delivered` is told of every run that goes out to a worker. `is_shared`: others
+    fill and empty the ready queue too, and one of them checks it against the ledger (the janitor that leads)."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Dispatcher:
         matcher: Matcher,
         probe: Callable[[str], None],
         on_delivered: Callable[[Run, Holder], None],
+        is_shared: bool = False,
     ) -> None:
         self._ledger = ledger
         self._ready = ready
@@ -54,13 +56,14 @@ class Dispatcher:
         self._matcher = matcher
         self._probe = probe
         self._on_delivered = on_delivered
+        self.is_shared = is_shared
         self._wake = asyncio.Event()
         self.tasks = TaskSet()
 
     async def start(self) -> None:
         """Offer what an earlier life left queued, then begin to pump."""
-        await self.reconcile()
-        self.tasks.spawn(self._listen(), name="dispatcher news")
+        self.tasks.spawn(self._listen(self._ready.listen()), name="dispatcher news")
+        await (self.look() if self.is_shared else self.reconcile())
         self.tasks.spawn(self._pump(), name="dispatcher pump")
 
     async def stop(self) -> None:
@@ -112,8 +115,17 @@ class Dispatcher:
             self._wake.set()
         return count
 
-    async def _listen(self) -> None:
-        signal = self._ready.listen()
+    async def look(self) -> None:
+        """Find the queues in which something waits, whoever put it there: news of it may have been missed."""
+        try:
+            depth = await self._ready.depth()
+        except NotNow as error:
+            _log.warning("the ready queue cannot be looked at: %s", error)
+            return
+        self._matcher.note_queues(queue for queue, count in depth.items() if count)
+        self.wake()
+
+    async def _listen(self, signal: ReadySignal) -> None:
         try:
             while True:
                 queues = await signal.changed()

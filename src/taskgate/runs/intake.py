@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from taskgate.bus import Bus
@@ -59,7 +59,8 @@ class Accepted:
 
 
 class Intake:
-    """The door's side of runs: submissions in, verdicts out."""
+    """The door's side of runs: submissions in, verdicts out. `look_again` reads the definitions again, once for a task
+    that is not known here and may be known to another gateway."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Intake:
         clock: Clock,
         settings: RunSettings,
         probe: Callable[[str], None],
+        look_again: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._ledger = ledger
         self._definitions = definitions
@@ -81,6 +83,7 @@ class Intake:
         self._clock = clock
         self._settings = settings
         self._probe = probe
+        self._look_again = look_again
         self.closed = False
 
     async def submit(self, principal: Principal, submissions: Sequence[Submission]) -> list[Accepted | TaskgateError]:
@@ -88,6 +91,8 @@ class Intake:
         principal.require("submit")
         if self.closed:
             raise Unavailable("the gateway is shutting down", code="DRAINING", retry_after_s=1.0)
+        if self._look_again is not None and any(self._known(principal, one) is None for one in submissions):
+            await self._look_again()
         verdicts: list[Accepted | TaskgateError | None] = [None] * len(submissions)
         runs: list[Run] = []
         places: list[int] = []
@@ -145,7 +150,7 @@ class Intake:
             raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
 
     def _made(self, principal: Principal, submission: Submission, now: float) -> Run:
-        known = self._definitions.known(principal.site_id, submission.task, version=submission.version)
+        known = self._known(principal, submission)
         if known is None:
             raise NotFound(f"no task {_quoted(submission.task, submission.version)}", code="UNKNOWN_TASK")
         self._check(submission, known)
@@ -176,6 +181,9 @@ class Intake:
             submitted_by=principal.id,
             traceparent=submission.traceparent,
         )
+
+    def _known(self, principal: Principal, submission: Submission) -> Known | None:
+        return self._definitions.known(principal.site_id, submission.task, version=submission.version)
 
     def _check(self, submission: Submission, known: Known) -> None:
         size = len(submission.input)

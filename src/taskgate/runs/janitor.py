@@ -1,8 +1,9 @@
 """Time's own work on runs: expired leases, due timers, overdue tries, old rows, a ready queue that lost something.
 
 Everything it finds comes from the ledger, so nothing is missed by a restart; a timer fires at least once and
-takes effect once, because its move is a compare-and-set (INV-T10). One janitor works at a time: it leads the
-duty `janitor`, and the commit of each of its moves asks whether it still does (INV-F5).
+takes effect once, because its move is a compare-and-set (INV-T10). Tries that take too long are ended by the gateway
+whose worker has them. All else is done by one janitor at a time: it leads the duty `janitor`, and the commit of each of
+its moves asks whether it still does (INV-F5).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from collections.abc import Awaitable, Callable
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
-from taskgate.ids import new_token
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
 from taskgate.runs import happenings
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
+from taskgate.runs.duty import Duty
 from taskgate.runs.leases import Leases
-from taskgate.runs.ports import Applied, Leadership, Mandate, RunBook, RunLedger
+from taskgate.runs.ports import Applied, Mandate, RunBook, RunLedger
 from taskgate.runs.reporting import Reports
 from taskgate.runs.run import Run
 from taskgate.runs.settings import RunSettings
@@ -30,7 +31,6 @@ _log = logging.getLogger(__name__)
 PAGE = 500
 PURGE_PAGES = 20  # in one go, so that expiries are not kept waiting
 DUTY = "janitor"
-TERM_S = 30.0
 
 
 class Janitor:
@@ -41,7 +41,7 @@ class Janitor:
         ledger: RunLedger,
         book: RunBook,
         *,
-        leadership: Leadership,
+        duty: Duty,
         leases: Leases,
         reports: Reports,
         settler: Settler,
@@ -54,7 +54,7 @@ class Janitor:
     ) -> None:
         self._ledger = ledger
         self._book = book
-        self._leadership = leadership
+        self._duty = duty
         self._leases = leases
         self._reports = reports
         self._settler = settler
@@ -64,8 +64,6 @@ class Janitor:
         self._clock = clock
         self._settings = settings
         self._journal = journal
-        self._name = new_token()
-        self._campaign_at = 0.0
         self._mandate: Mandate | None = None
         self.tasks = TaskSet()
 
@@ -74,13 +72,22 @@ class Janitor:
 
     async def stop(self) -> None:
         await self.tasks.close()
-        await self._leadership.resign(DUTY, self._name)
+        await self._duty.resign()
+
+    async def lead(self) -> bool:
+        """Take the duty, or keep it; False while another gateway has it."""
+        self._mandate = await self._duty.mandate()
+        return self._mandate is not None
 
     async def sweep(self) -> int:
         """One look at everything that is due; returns how many runs were moved."""
-        await self._reports.timed_out(self._leases.overdue(self._clock.monotonic()))
+        await self.end_overdue()
         expired = await _pages(self._ledger.expired, self._expire)
         return expired + await _pages(self._ledger.due, self._fire)
+
+    async def end_overdue(self) -> None:
+        """End the tries of this gateway's own workers that have taken too long."""
+        await self._reports.timed_out(self._leases.overdue(self._clock.monotonic()))
 
     async def purge(self) -> int:
         """Delete runs that ended long ago, some pages of them; returns how many."""
@@ -100,29 +107,22 @@ class Janitor:
         while True:
             await self._alarm.wait(self._settings.sweep_s)
             try:
-                if not await self._leads():
+                earlier, leads = self._mandate, await self.lead()
+                has_begun = self._dispatcher.is_shared and leads and self._mandate != earlier
+                if has_begun or self._clock.monotonic() >= next_reconcile:
+                    next_reconcile = self._clock.monotonic() + self._settings.reconcile_s
+                    # who has just begun to lead cannot know what became of what its predecessor offered
+                    await (self._dispatcher.reconcile() if leads else self._dispatcher.look())
+                if not leads:
+                    await self.end_overdue()
                     continue
                 await self.sweep()
                 now = self._clock.monotonic()
-                if now >= next_reconcile:
-                    next_reconcile = now + self._settings.reconcile_s
-                    await self._dispatcher.reconcile()
                 if now >= next_purge:
                     is_done = await self.purge() < PURGE_PAGES * PAGE
                     next_purge = now + (max(self._settings.reconcile_s, 60.0) if is_done else 0.0)
             except (NotNow, StoreError) as error:
                 _log.warning("the janitor pauses: %s", error)
-
-    async def _leads(self) -> bool:
-        """Whether the duty is ours; asked of the store only when a third of the term has gone by."""
-        now = self._clock.monotonic()
-        if now >= self._campaign_at:
-            epoch = await self._leadership.campaign(DUTY, self._name, duration_s=TERM_S)
-            self._mandate = None if epoch is None else Mandate(duty=DUTY, epoch=epoch)
-            if epoch is None:
-                return False
-            self._campaign_at = now + TERM_S / 3
-        return True
 
     async def _expire(self, runs: list[Run]) -> int:
         changes: list[Change] = []

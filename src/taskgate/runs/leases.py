@@ -85,6 +85,10 @@ class Leases:
         """Every lease of a worker."""
         return list(self._by_worker.get(worker_id, {}).values())
 
+    def run_ids(self) -> list[str]:
+        """Every run that is held here."""
+        return list(self._held)
+
     def overdue(self, now: float) -> list[Held]:
         """Begun runs whose start-to-close limit has passed at `now` (monotonic)."""
         return [h for h in self._held.values() if h.timeout_at is not None and h.timeout_at <= now]

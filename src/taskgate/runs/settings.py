@@ -7,6 +7,9 @@ The gateway, its sweeps and the worker's heartbeats take their times from here; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class RunSettings:
         Default 604800 (7 days); 0 keeps for ever.
     sweep_s: seconds between two looks for expired leases and due timers. Default 1.
     reconcile_s: seconds between two checks that every queued run is in the ready queue. Default 30.
+    leader_term_s: seconds after which another gateway takes over the duties of one that fell silent. Default 15.
     """
 
     max_input_bytes: int = 768 << 10
@@ -38,3 +42,4 @@ class RunSettings:
     keep_ended_s: float = 604_800.0
     sweep_s: float = 1.0
     reconcile_s: float = 30.0
+    leader_term_s: Annotated[float, Meta(gt=0)] = 15.0

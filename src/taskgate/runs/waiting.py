@@ -1,8 +1,8 @@
 """Callers that wait for the end of runs.
 
 A watch is opened before the ledger is asked, so an end that happens in between is not missed. Ends are told by
-the bus within this process; for ends told by another gateway the caller asks the ledger again. One watch serves
-any number of runs, and costs one dictionary entry for each.
+the bus within this process; an end at another gateway is told by `tidings`, or found by asking the ledger again. One
+watch serves any number of runs, and costs one dictionary entry for each.
 """
 
 from __future__ import annotations
@@ -73,10 +73,17 @@ class Waiters:
 
     def __init__(self, bus: Bus) -> None:
         self._watches: dict[str, list[Watch]] = {}
-        bus.subscribe(RunFinished, self._finished)
+        bus.subscribe(RunFinished, lambda event: self.tell(event.run))
 
     def __len__(self) -> int:
         return len(self._watches)
+
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self._watches
+
+    def run_ids(self) -> list[str]:
+        """Every run that somebody waits for."""
+        return list(self._watches)
 
     def watch(self, run_ids: Iterable[str]) -> Watch:
         """Watch these runs until the watch is closed."""
@@ -95,11 +102,12 @@ class Waiters:
                 if not watches:
                     del self._watches[run_id]
 
+    def tell(self, run: Run) -> None:
+        """This run has ended."""
+        for watch in self._watches.pop(run.id, ()):
+            watch.told(run)
+
     def _open(self, watch: W) -> W:
         for run_id in watch.run_ids:
             self._watches.setdefault(run_id, []).append(watch)
         return watch
-
-    def _finished(self, event: RunFinished) -> None:
-        for watch in self._watches.pop(event.run.id, ()):
-            watch.told(event.run)

@@ -35,7 +35,8 @@ from taskgate.stores.memory.signals import MemorySignals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """One adapter per port, and the parts that have to be started before them."""
+    """One adapter per port, and the parts that have to be started before them. `is_shared`: other gateways may stand
+    on the same stores at the same time."""
 
     ledger: RunLedger
     book: RunBook
@@ -50,6 +51,7 @@ class Stores:
     services: ServiceBook
     calls: CallRecords
     parts: tuple[Part, ...] = ()
+    is_shared: bool = False
 
 
 def open_stores(url: str, *, clock: Clock, probe: Callable[[str], None]) -> Stores:

@@ -63,7 +63,7 @@ class MandateContract:
             stage.ledger.apply([requeueing(one, stage.clock.now())], under=old),
             stage.ledger.apply([success(two, stage.clock.now())]),
         )
-        assert verdicts == [[Applied.STALE], [Applied.APPLIED]]
+        assert list(verdicts) == [[Applied.STALE], [Applied.APPLIED]]
 
     async def test_a_deposed_leader_purges_nothing(self, stage: RunStage, leadership: Leadership) -> None:
         run, old = await stage.ended(), await crowned(leadership, "a")
