@@ -44,6 +44,12 @@ def postgres_url(postgres: Postgres) -> str:
     return postgres.new_database()
 
 
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: Postgres) -> str:
+    """One database for the session, for tests that empty its tables themselves: quicker than a fresh one."""
+    return postgres.new_database()
+
+
 @pytest.fixture
 def redis_url(redis: Redis) -> str:
     """An emptied Redis."""

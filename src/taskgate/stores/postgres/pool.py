@@ -54,7 +54,7 @@ class Pool:
     ) -> None:
         self.url = driver_url(url)
         self.size = size
-        self._patience_s = patience_s
+        self.patience_s = patience_s
         self._settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_timeout_s * 1000)),
@@ -75,7 +75,7 @@ class Pool:
             self.url,
             min_size=1,
             max_size=self.size,
-            timeout=self._patience_s,
+            timeout=self.patience_s,
             statement_cache_size=256,
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=300.0,
@@ -109,7 +109,7 @@ class Pool:
         """
         task = asyncio.ensure_future(self.perform(work))
         try:
-            if await is_over(task, self._patience_s if patience_s is None else patience_s):
+            if await is_over(task, self.patience_s if patience_s is None else patience_s):
                 return task.result()
         except Exception as error:
             raise translated(error) from error

@@ -26,3 +26,19 @@ def sql(name: str) -> str:
 def columns(rows: Sequence[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
     """The arrays that a bulk statement takes, from its rows (at least one)."""
     return zip(*rows, strict=True)
+
+
+def rounds(names: Sequence[str]) -> list[list[int]]:
+    """Places of the names in rounds that hold every name once, each sorted by name: a statement changes a row only
+    once, what comes later must see what came earlier, and whoever locks rows locks them in the same order."""
+    seen: dict[str, int] = {}
+    found: list[list[int]] = []
+    for place, name in enumerate(names):
+        turn = seen.get(name, 0)
+        seen[name] = turn + 1
+        if turn == len(found):
+            found.append([])
+        found[turn].append(place)
+    for part in found:
+        part.sort(key=names.__getitem__)
+    return found

@@ -8,6 +8,11 @@ with your noun in front, an adapter that is given the `Pool` (`pool.fetch` for o
 from __future__ import annotations
 
 from taskgate.clock import Clock
+from taskgate.lifespan import Lifespan
+from taskgate.stores.postgres.batching import Probe
+from taskgate.stores.postgres.book import PostgresRunBook
+from taskgate.stores.postgres.leadership import PostgresLeadership
+from taskgate.stores.postgres.ledger import PostgresRunLedger
 from taskgate.stores.postgres.migrating import prepare
 from taskgate.stores.postgres.moments import moment_of
 from taskgate.stores.postgres.pool import PATIENCE_S, Pool
@@ -26,19 +31,24 @@ class PostgresStore:
         pool_size: int = 12,
         statement_timeout_s: float = 10.0,
         patience_s: float = PATIENCE_S,
+        probe: Probe | None = None,
     ) -> None:
         self.pool = Pool(url, size=pool_size, statement_timeout_s=statement_timeout_s, patience_s=patience_s)
         self.moment = moment_of(clock)
+        self.ledger = PostgresRunLedger(self.pool, self.moment, probe=probe)
+        self.book = PostgresRunBook(self.pool, self.moment)
+        self.leadership = PostgresLeadership(self.pool, self.moment)
+        self._life = Lifespan(self.pool, *self.ledger.parts, *self.book.parts)
 
     async def start(self) -> None:
         """Connect; an empty database gets its tables, one that is not for this version is refused (StoreError)."""
-        await self.pool.start()
+        await self._life.start()
         try:
             await self.pool.use(prepare, patience_s=MIGRATING_S)
         except BaseException:
-            await self.pool.stop()
+            await self.stop()
             raise
 
     async def stop(self) -> None:
         """Answer what was asked, then close the connections."""
-        await self.pool.stop()
+        await self._life.stop()

@@ -1,0 +1,1 @@
+SELECT head FROM archived_runs WHERE {archive_wanted}

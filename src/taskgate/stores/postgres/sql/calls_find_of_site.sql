@@ -1,0 +1,1 @@
+SELECT content FROM calls WHERE site_id = $8 AND {calls_wanted} ORDER BY id DESC LIMIT $2

@@ -1,0 +1,1 @@
+clock AS MATERIALIZED (SELECT {now} AS now)

@@ -1,0 +1,1 @@
+SELECT id FROM runs WHERE id = ANY($1::text[])

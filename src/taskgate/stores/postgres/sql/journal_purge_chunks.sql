@@ -1,0 +1,1 @@
+DELETE FROM journal_chunks WHERE subject = ANY($1::text[])

@@ -1,0 +1,1 @@
+SELECT content, revoked_at FROM keys WHERE id = $1

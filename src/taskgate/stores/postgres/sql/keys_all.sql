@@ -1,0 +1,1 @@
+SELECT content, revoked_at FROM keys ORDER BY created_at, id

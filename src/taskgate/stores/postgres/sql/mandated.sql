@@ -1,0 +1,1 @@
+($1::text IS NULL OR EXISTS (SELECT FROM mandate))

@@ -1,0 +1,13 @@
+-- The first renewal accepts: the try is counted and has begun.
+WITH {clock}
+UPDATE runs SET
+    lease_expires_at = (SELECT now FROM clock) + v.duration_s,
+    accepted = true,
+    tries = tries + CASE WHEN accepted THEN 0 ELSE 1 END,
+    unstarted_count = 0,
+    attempt_started_at = coalesce(attempt_started_at, v.started_at, (SELECT now FROM clock)),
+    started_at = coalesce(runs.started_at, v.started_at, (SELECT now FROM clock))
+FROM unnest($2::int[], $3::text[], $4::int[], $5::text[], $6::float8[], $7::float8[])
+    AS v(place, id, attempt, token, duration_s, started_at)
+WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.token = v.token AND runs.status = 2
+RETURNING v.place

@@ -1,0 +1,1 @@
+SELECT {run_fields} FROM runs WHERE runs.id = ANY($1::text[])

@@ -1,0 +1,1 @@
+DELETE FROM services WHERE name = $1 RETURNING 1

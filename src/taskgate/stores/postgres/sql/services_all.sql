@@ -1,0 +1,1 @@
+SELECT content FROM services ORDER BY position

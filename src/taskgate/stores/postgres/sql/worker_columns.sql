@@ -1,0 +1,1 @@
+content, first_seen_at, last_seen_at, gone_at

@@ -1,0 +1,1 @@
+SELECT {worker_columns} FROM workers WHERE worker_id = $1

@@ -1,0 +1,1 @@
+SELECT {worker_columns} FROM workers ORDER BY worker_id
