@@ -16,6 +16,7 @@ from taskgate.stores.sqlite.store import SqliteStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.histories import Disagreement, History
 from taskgate.testing.stage import RunStage
+from tests.stores.postgres_ground import emptied
 
 SEEDS = [*range(12), secrets.randbits(32)]
 EXPECTED = (
@@ -41,6 +42,15 @@ async def test_sqlite_answers_like_the_model(tmp_path: Path, seed: int) -> None:
         await History(memory_stage(clock), other, seed=seed).play()
     finally:
         await store.stop()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_postgres_answers_like_the_model(postgres_tables: str, seed: int) -> None:
+    """INV-T5, INV-F1: leases by the database's clock, which the test's own stands in for."""
+    clock = ManualClock()
+    async with emptied(postgres_tables, clock) as store:
+        other = RunStage(ledger=store.ledger, book=store.book, clock=clock)
+        await History(memory_stage(clock), other, seed=seed).play()
 
 
 async def test_histories_reach_every_verdict() -> None:

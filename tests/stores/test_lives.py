@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from taskgate.stores.memory.book import MemoryRunBook
@@ -15,6 +16,7 @@ from taskgate.stores.sqlite.store import SqliteStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.life import LifeMachine
 from taskgate.testing.stage import RunStage
+from tests.stores.postgres_ground import emptied
 
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 PHASES = [Phase.explicit, Phase.reuse, Phase.generate]
@@ -37,12 +39,28 @@ async def sqlite_stage(clock: ManualClock) -> AsyncIterator[RunStage]:
             await store.stop()
 
 
+@asynccontextmanager
+async def postgres_stage(clock: ManualClock) -> AsyncIterator[RunStage]:
+    async with emptied(PostgresLife.url, clock) as store:
+        yield RunStage(ledger=store.ledger, book=store.book, clock=clock)
+
+
 class MemoryLife(LifeMachine):
     open_stage = staticmethod(memory_stage)
 
 
 class SqliteLife(LifeMachine):
     open_stage = staticmethod(sqlite_stage)
+
+
+class PostgresLife(LifeMachine):
+    open_stage = staticmethod(postgres_stage)
+    url = ""
+
+
+@pytest.fixture(scope="module")
+def lives_of_postgres(postgres_tables: str) -> None:
+    PostgresLife.url = postgres_tables
 
 
 TestMemoryLife = MemoryLife.TestCase
@@ -53,3 +71,8 @@ TestSqliteLife = SqliteLife.TestCase
 TestSqliteLife.settings = settings(
     max_examples=8, stateful_step_count=40, deadline=None, suppress_health_check=SLOW, phases=PHASES
 )
+TestPostgresLife = PostgresLife.TestCase
+TestPostgresLife.settings = settings(
+    max_examples=5, stateful_step_count=30, deadline=None, suppress_health_check=SLOW, phases=PHASES
+)
+TestPostgresLife = pytest.mark.usefixtures("lives_of_postgres")(TestPostgresLife)
