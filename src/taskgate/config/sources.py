@@ -20,9 +20,6 @@ OTHERS_PREFIX = ("TASKGATE_WORKER_", "TASKGATE_TEST_")
 # names of older systems that are known and without effect here, with what to do instead
 UNUSED = {
     "GRPC_MAX_WORKERS": "there is no pool of threads to size",
-    "RATE_LIMIT_ENABLED": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
-    "RATE_LIMIT_RATE": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
-    "RATE_LIMIT_CAPACITY": "calls over gRPC have no rate limit; routes have theirs in their own policy (rate_limits)",
     "DATABASE_URL_ASYNCPG_DRIVER": "this version keeps everything in its embedded stores (DATABASE_URL)",
     "GATEWAY__INTERNAL_API_KEY": "make a key with `taskgate keys create`",
     "GATEWAY__AGENT_URL": "register the agent as a service with `taskgate services register`",
@@ -53,7 +50,8 @@ def from_compatible(env: Mapping[str, str]) -> Iterator[Given]:
             raise refused(f"{name} is set, but this version serves gRPC without TLS: put it behind a TLS proxy", name)
     for name, path in COMPATIBLE.items():
         if env.get(name):
-            yield Given(path, env[name], name, is_text=True)
+            text = env[name].removesuffix("/s") if name == "RATE_LIMIT_RATE" else env[name]
+            yield Given(path, text, name, is_text=True)
 
 
 def unused(env: Mapping[str, str]) -> dict[str, str]:

@@ -44,11 +44,23 @@ class GrpcSettings:
     enabled: whether this door is opened at all. Default true.
     host: address to listen on. Default 127.0.0.1.
     port: TCP port. Default 50051. 0 takes any free one and writes it to `gateway.json`.
+    rate_limit_enabled: whether unary calls are counted by credential; streams have credit instead. Default true.
+    rate_limit_rate: unary calls a second that one credential may make in the long run, at each gateway. Default 100.
+    rate_limit_capacity: how many of them at once. Default 200.
+    max_connections: connections with open calls from one address. Default 1024. More are answered
+        RESOURCE_EXHAUSTED; many workers behind one NAT are one address.
+    resets_per_min: calls on one connection that its caller gives up within a second and before any answer. Default 200.
+        A connection over it is answered RESOURCE_EXHAUSTED before anything else is looked at.
     """
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 50051
+    rate_limit_enabled: bool = True
+    rate_limit_rate: Annotated[float, Meta(gt=0)] = 100.0
+    rate_limit_capacity: Annotated[int, Meta(ge=1)] = 200
+    max_connections: Annotated[int, Meta(ge=1)] = 1024
+    resets_per_min: Annotated[int, Meta(ge=1)] = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -462,14 +462,16 @@ class PollRequest(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_offers: _Optional[int] = ..., wait_s: _Optional[float] = ..., held: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ...) -> None: ...
 
 class PollResponse(_message.Message):
-    __slots__ = ("tasks", "renewed", "stop")
+    __slots__ = ("tasks", "renewed", "stop", "drain")
     TASKS_FIELD_NUMBER: _ClassVar[int]
     RENEWED_FIELD_NUMBER: _ClassVar[int]
     STOP_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
     tasks: _containers.RepeatedCompositeFieldContainer[Task]
     renewed: _containers.RepeatedCompositeFieldContainer[Receipt]
     stop: _containers.RepeatedCompositeFieldContainer[Receipt]
-    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., renewed: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ...) -> None: ...
+    drain: Drain
+    def __init__(self, tasks: _Optional[_Iterable[_Union[Task, _Mapping]]] = ..., renewed: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("worker_id", "heartbeat")
@@ -480,10 +482,12 @@ class HeartbeatRequest(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
 
 class AppendLogsResponse(_message.Message):
-    __slots__ = ("durable",)
+    __slots__ = ("durable", "stop")
     DURABLE_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
     durable: _containers.RepeatedCompositeFieldContainer[LogAck]
-    def __init__(self, durable: _Optional[_Iterable[_Union[LogAck, _Mapping]]] = ...) -> None: ...
+    stop: _containers.RepeatedCompositeFieldContainer[Receipt]
+    def __init__(self, durable: _Optional[_Iterable[_Union[LogAck, _Mapping]]] = ..., stop: _Optional[_Iterable[_Union[Receipt, _Mapping]]] = ...) -> None: ...
 
 class ReportRequest(_message.Message):
     __slots__ = ("worker_id", "result")

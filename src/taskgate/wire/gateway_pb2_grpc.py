@@ -80,7 +80,8 @@ class GatewayServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Register(self, request, context):
-        """Announce a worker that will poll: what it can do, until it says so again.
+        """Announce a worker that will poll: what it can do, until it says so again. Its polls then need no `capabilities`.
+        NOT_FOUND with NOT_REGISTERED from Poll or PollControl means that this gateway does not know it: register again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -81,10 +81,10 @@ async def test_inv_t1_what_was_said_before_the_end_counts(
     go, busy = asyncio.Event(), asyncio.Event()
     real = gateway.stores.ledger.apply
 
-    async def slow(moves: Any) -> Any:
+    async def slow(moves: Any, **more: Any) -> Any:
         busy.set()
         await go.wait()
-        return await real(moves)
+        return await real(moves, **more)
 
     monkeypatch.setattr(gateway.stores.ledger, "apply", slow)
     await worker.wire.say(result_of(tasks[first], {"n": 1}))

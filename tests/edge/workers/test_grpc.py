@@ -15,7 +15,6 @@ from taskgate.wire import gateway_pb2 as pb
 from tests.edge.workers.doors import CONNECT, Doors, GrpcWire
 
 METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["GatewayService"].methods]
-LATER = ["Register", "Heartbeat", "AppendLogs", "PollControl", "AckControl"]
 HEALTH = "/grpc.health.v1.Health/Check"
 
 
@@ -61,14 +60,6 @@ async def test_a_key_without_the_scope_is_forbidden(doors: Doors, method: str) -
     key = await doors.house.key("submit", "read")
     error = await failure(doors.call(method, b"\xff", metadata=[("x-api-key", key)]))
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
-
-
-@pytest.mark.parametrize("method", LATER)
-async def test_methods_that_come_later_say_so(doors: Doors, method: str) -> None:
-    error = await failure(doors.call(method, b""))
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert trailer(error, "error-code") == "NOT_YET"
-    assert error.details()
 
 
 async def test_too_many_wrong_credentials_are_limited(doors: Doors) -> None:

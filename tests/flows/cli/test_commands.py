@@ -277,12 +277,12 @@ def test_check_says_where_it_is_wrong(run: Run, tmp_path: Path) -> None:
 
 def test_check_names_what_is_set_and_has_no_effect(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """For people and for machines, beside the result."""
-    monkeypatch.setenv("RATE_LIMIT_RATE", "100/s")
+    monkeypatch.setenv("GRPC_MAX_WORKERS", "10")
     monkeypatch.setenv("GATEWAY__INTERNAL_API_KEY", "hunter2")
     for flags in ((), ("--json",)):
         said = run("check", *flags)
         assert said.code == 0
-        assert "RATE_LIMIT_RATE is set and has no effect" in said.err
+        assert "GRPC_MAX_WORKERS is set and has no effect" in said.err
         assert "GATEWAY__INTERNAL_API_KEY is set and has no effect" in said.err
         assert "hunter2" not in said.err + said.out
 

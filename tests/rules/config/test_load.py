@@ -158,14 +158,15 @@ def test_other_peoples_variables_are_left_alone() -> None:
 def test_names_without_effect_are_told() -> None:
     """They load, and `taskgate check` says so; a name with an effect is not among them."""
     env = {
-        "RATE_LIMIT_RATE": "100/s",
+        "GRPC_MAX_WORKERS": "10",
+        "RATE_LIMIT_RATE": "50/s",
         "GATEWAY__INTERNAL_API_KEY": "pw",
         "GATEWAY__REQUEST_TIMEOUT": "5",
         "GRPC_PORT": "1",
     }
-    assert load(env=env).grpc.port == 1
-    told = unused({**env, "RATE_LIMIT_CAPACITY": ""})
-    assert set(told) == {"RATE_LIMIT_RATE", "GATEWAY__INTERNAL_API_KEY", "GATEWAY__REQUEST_TIMEOUT"}
+    assert (load(env=env).grpc.port, load(env=env).grpc.rate_limit_rate) == (1, 50.0)
+    told = unused({**env, "GATEWAY__AGENT_URL": ""})
+    assert set(told) == {"GRPC_MAX_WORKERS", "GATEWAY__INTERNAL_API_KEY", "GATEWAY__REQUEST_TIMEOUT"}
     assert "pw" not in str(told)
     assert not set(UNUSED) & set(COMPATIBLE)
 

@@ -1,70 +1,34 @@
 """Workers that poll: seated like any other between their calls, with credit only while a call waits.
 
-A poll's worker joins the fleet with its first call and leaves when it has not called for `dead_after_s`. Being
-handed a run counts as its accept, so a run that reaches the seat when no call waits is kept for the next call, and
-dropped when its offer has run out by then. Nothing here is durable: a gateway that restarts sees a first call.
+A poll's worker joins the fleet when it registers or with its first poll, and leaves when it has not called for
+`dead_after_s`. Being handed a run counts as its accept, so a run that reaches the seat when no call waits is kept for
+the next call, and dropped when its offer has run out by then. Orders wait for `PollControl` until they are
+acknowledged. Nothing here is durable: a gateway that restarts sees a first call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
+from taskgate.edge.grpc.orders import Order
+from taskgate.edge.grpc.owning import NOT_REGISTERED
+from taskgate.edge.grpc.seat import Found, PollSeat
 from taskgate.edge.workers.arrival import Arrival
+from taskgate.edge.workers.naming import check_seat
 from taskgate.edge.workers.rooms import WorkerRooms
-from taskgate.errors import Conflict, Forbidden, Unavailable
+from taskgate.errors import Conflict, NotFound, TaskgateError, Unauthenticated, Unavailable
 from taskgate.events import WorkerLeft
-from taskgate.fleet.fleet import REPLACED
+from taskgate.fleet.fleet import REPLACED, REVOKED
 from taskgate.fleet.holder import Holder
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
 from taskgate.wire.gateway_events import Helloed
-from taskgate.wire.messages import Hello, Receipt, Task, TaskResult
+from taskgate.wire.messages import Hello, Load, Receipt, Task, Welcome
 
 LONGEST_S = 50.0
 MOST_OFFERS = 256
 NO_CREDIT = -(1 << 60)
 CLAIMS_S = 1.0  # how long a call that ends waits for offers that are on their way to it
-
-
-@dataclass(slots=True)
-class Found:
-    """What a poll brings back."""
-
-    tasks: list[Task] = field(default_factory=list)
-    renewed: list[Receipt] = field(default_factory=list)
-    stop: list[Receipt] = field(default_factory=list)
-
-
-class PollSeat:
-    """Where offers and orders wait for the next call of one worker."""
-
-    def __init__(self) -> None:
-        self.offers: list[Task] = []
-        self.cancelled: dict[str, int] = {}
-        self.delivered_count = 0
-        self.news = asyncio.Event()
-        self.closed: tuple[int, str] | None = None
-
-    def offer(self, task: Task) -> None:
-        """Keep the offer for the next answer."""
-        self.offers.append(task)
-        self.delivered_count += 1
-        self.news.set()
-
-    def cancel(self, run_id: str, attempt: int, *, reason: str) -> None:
-        """Remember the order until a call that holds the run."""
-        self.cancelled[run_id] = attempt
-        self.news.set()
-
-    def drain(self, *, reason: str, reconnect: bool, delay_s: float) -> None:
-        """Nothing to say: a draining holder is offered nothing."""
-        self.news.set()
-
-    def close(self, code: int, reason: str) -> None:
-        """The seat is another's, or the gateway ends."""
-        self.closed = self.closed or (code, reason)
-        self.news.set()
 
 
 class Poller:
@@ -73,8 +37,13 @@ class Poller:
     def __init__(self, holder: Holder, seat: PollSeat, hello: Hello) -> None:
         self.holder = holder
         self.seat = seat
-        self.offers_what = (sorted(hello.capabilities), hello.labels)
+        self.offers_what = (names_of(hello), hello.labels)
         self.calling = False
+
+    def is_as(self, hello: Hello) -> bool:
+        """Whether a poll says nothing that was not known: it names the same, or nothing at all."""
+        names = names_of(hello)
+        return not names or (names, hello.labels) == self.offers_what
 
 
 class Polls:
@@ -93,9 +62,18 @@ class Polls:
         for poller in tuple(self._pollers.values()):
             await self._leave(poller)
 
-    async def poll(self, principal: Principal, *, hello: Hello, offer_count: int, wait_s: float) -> Found:
+    async def register(self, principal: Principal, hello: Hello) -> Welcome:
+        """Seat a worker that will poll; what it said before is forgotten, its orders are not."""
+        self._check_free(principal, hello.worker_id)
+        _, welcome = await self._seat(principal, hello, is_simple=False)
+        return welcome
+
+    async def poll(
+        self, principal: Principal, *, hello: Hello, lost: list[Receipt], offer_count: int, wait_s: float
+    ) -> Found:
         """Renew what is held, then up to `offer_count` runs, waiting for the first one. Conflict: a second call."""
         poller, found = await self._seated(principal, hello)
+        found.stop += lost
         poller.calling = True
         try:
             if hello.held:
@@ -109,38 +87,69 @@ class Polls:
         found.tasks = self._begun(poller)
         return found
 
-    def seen(self, worker_id: str) -> None:
-        """The worker gave a sign of life."""
+    async def next_order(self, principal: Principal, worker_id: str, *, wait_s: float) -> tuple[str, Order] | None:
+        """The oldest order that was not acknowledged, waiting for one; None when there is none in time."""
+        seat, clock = self._known(principal, worker_id).seat, self._rooms.clock
+        until = clock.monotonic() + min(max(wait_s, 0.0), LONGEST_S)
+        while (found := seat.orders.first()) is None:
+            self.seen(worker_id)
+            left_s = until - clock.monotonic()
+            if left_s <= 0:
+                return None
+            if seat.closed is not None:
+                raise _ended(seat.closed)
+            await seat.something(min(left_s, self._rooms.runs.heartbeat_s))
+        self.seen(worker_id)
+        return found
+
+    def acknowledge(self, principal: Principal, worker_id: str, receipt_id: str) -> None:
+        """The worker has this order. Forbidden for a receipt that it was not given."""
+        self._known(principal, worker_id).seat.orders.acknowledge(receipt_id)
+        self.seen(worker_id)
+
+    def seen(self, worker_id: str, load: Load | None = None) -> None:
+        """The worker gave a sign of life. One with a stream is none of ours: its stream alone proves that it lives."""
         poller = self._pollers.get(worker_id)
         if poller is not None:
             poller.holder.last_heartbeat_at = self._rooms.clock.monotonic()
+            poller.holder.load = load or poller.holder.load
 
-    def check_holder(self, principal: Principal, result: TaskResult, *, worker_id: str) -> None:
-        """Forbidden when the result is of a run that another worker holds, or of a site that the key does not serve."""
-        receipt = Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
-        held = self._rooms.leases.find(receipt)
-        if held is None:
-            return
-        if held.worker_id != worker_id or not principal.serves(held.run.tenant.site_id):
-            raise Forbidden("another worker holds this run", code="WRONG_WORKER")
+    def _known(self, principal: Principal, worker_id: str) -> Poller:
+        poller = self._pollers.get(worker_id)
+        self._check_free(principal, worker_id)
+        if poller is None:
+            raise NotFound(f"{worker_id} is not registered at this gateway", code=NOT_REGISTERED)
+        return poller
+
+    def _check_free(self, principal: Principal, worker_id: str) -> None:
+        """The name is this credential's, and no stream has it."""
+        check_seat(self._rooms, principal, worker_id)
+        seated, poller = self._rooms.fleet.find(worker_id), self._pollers.get(worker_id)
+        if seated is not None and (poller is None or poller.holder is not seated):
+            raise Conflict("this worker is connected over a stream", code="CONNECTED")
 
     async def _seated(self, principal: Principal, hello: Hello) -> tuple[Poller, Found]:
         """The worker's seat: the one it has, or a new one if it is new here or can do something else now."""
+        self._check_free(principal, hello.worker_id)
         poller = self._pollers.get(hello.worker_id)
         if poller is not None and poller.seat.closed is None:
-            if poller.holder.key_id != principal.id:
-                raise Forbidden(f"the worker id {hello.worker_id} is in use with another key", code="WORKER_ID_TAKEN")
             if poller.calling:
                 raise Conflict("this worker is polling already", code="POLL_IN_FLIGHT")
-            if poller.offers_what == (sorted(hello.capabilities), hello.labels):
+            if poller.is_as(hello):
                 return poller, Found()
-        elif (seated := self._rooms.fleet.find(hello.worker_id)) is not None and seated.key_id == principal.id:
-            raise Conflict("this worker is connected over a stream", code="CONNECTED")
-        seat = PollSeat()
-        holder, welcome = await Arrival(self._rooms, principal, transport="poll").of(Helloed(hello, True), seat=seat)
+        if not names_of(hello):
+            raise NotFound(f"{hello.worker_id} is not registered at this gateway", code=NOT_REGISTERED)
+        poller, welcome = await self._seat(principal, hello, is_simple=True)
+        return poller, Found(stop=list(welcome.lost))
+
+    async def _seat(self, principal: Principal, hello: Hello, *, is_simple: bool) -> tuple[Poller, Welcome]:
+        earlier = self._pollers.get(hello.worker_id)
+        seat = PollSeat(earlier.seat.orders if earlier is not None else None)
+        arrival = Arrival(self._rooms, principal, transport="poll")
+        holder, welcome = await arrival.of(Helloed(hello, is_simple), seat=seat)
         holder.credit = NO_CREDIT
         poller = self._pollers[hello.worker_id] = Poller(holder, seat, hello)
-        return poller, Found(stop=list(welcome.lost))
+        return poller, welcome
 
     async def _wait(self, poller: Poller, hello: Hello, *, offer_count: int, wait_s: float, found: Found) -> None:
         """Wait for offers, for an order to stop, for the end of the call's time; then for what is under way."""
@@ -153,21 +162,20 @@ class Polls:
         while not (seat.offers or found.stop):
             found.stop += [r for r in hello.held if seat.cancelled.get(r.run_id) == r.attempt]
             left_s = until - clock.monotonic()
-            if left_s <= 0 or found.stop or seat.closed is not None:
+            is_news = bool(found.stop) or (seat.draining is not None and not seat.is_drain_told)
+            if left_s <= 0 or is_news or seat.closed is not None:
                 break
             self.seen(hello.worker_id)
-            await _news(seat, min(left_s, self._rooms.runs.heartbeat_s))
+            await seat.something(min(left_s, self._rooms.runs.heartbeat_s))
         holder.credit = NO_CREDIT
         until = clock.monotonic() + CLAIMS_S
         while holder.offered_count > seat.delivered_count and clock.monotonic() < until:
-            await _news(seat, 0.02)
+            await seat.something(0.02)
         if seat.closed is not None and not seat.offers:
-            self._pollers.pop(hello.worker_id, None)
-            raise (
-                Conflict("this worker is connected elsewhere")
-                if seat.closed[0] == REPLACED
-                else Unavailable(seat.closed[1])
-            )
+            if self._pollers.get(hello.worker_id) is poller:
+                del self._pollers[hello.worker_id]
+            raise _ended(seat.closed)
+        found.drain, seat.is_drain_told = seat.draining, seat.draining is not None
 
     def _forget_dropped(self, poller: Poller, named: set[str]) -> None:
         """Runs that have ended and that the worker no longer names are no longer with it, nor is there an order."""
@@ -199,10 +207,14 @@ class Polls:
             self._rooms.bus.publish(WorkerLeft(poller.holder.id, "stopped polling"))
 
 
-async def _news(seat: PollSeat, seconds: float) -> None:
-    seat.news.clear()
-    try:
-        async with asyncio.timeout(seconds):
-            await seat.news.wait()
-    except TimeoutError:
-        return
+def names_of(hello: Hello) -> list[str]:
+    """What a worker says it can do, by name."""
+    return sorted({*hello.capabilities, *(offer.name for offer in hello.tasks)})
+
+
+def _ended(closed: tuple[int, str]) -> TaskgateError:
+    """Why a seat that was closed serves no call any more."""
+    code, reason = closed
+    if code == REVOKED[0]:
+        return Unauthenticated(reason)
+    return Conflict("this worker is connected elsewhere") if code == REPLACED else Unavailable(reason)

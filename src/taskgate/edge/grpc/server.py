@@ -14,11 +14,14 @@ from grpc_health.v1.health import aio as health  # type: ignore[import-untyped]
 
 from taskgate.edge.gate import Gate
 from taskgate.edge.grpc.admission import Admission
+from taskgate.edge.grpc.peers import Peers
 from taskgate.edge.grpc.polling import Polls
+from taskgate.edge.grpc.rates import CallRates
 from taskgate.edge.grpc.service import SERVICE, GatewayService
 from taskgate.edge.settings import GrpcSettings
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.errors import Unavailable
+from taskgate.limits.bucket import Rate
 
 GRACE_S = 5.0
 METADATA_BYTES = 8 << 10
@@ -50,7 +53,7 @@ class GrpcDoor:
         self._polls = Polls(rooms)
         self._health = health.HealthServicer()
         self._service = GatewayService(rooms, self._polls)
-        self._admission = Admission(gate)
+        self._admission = _admission(rooms, settings, gate=gate)
         self._max_frame_bytes = rooms.link.max_frame_bytes
         self._server: grpc.aio.Server | None = None
 
@@ -80,3 +83,12 @@ class GrpcDoor:
         await self._health.enter_graceful_shutdown()
         await self._polls.stop()
         await server.stop(GRACE_S)
+
+
+def _admission(rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate) -> Admission:
+    rate = Rate(rate=settings.rate_limit_rate, burst=float(settings.rate_limit_capacity))
+    return Admission(
+        gate,
+        peers=Peers(rooms.clock, resets_per_min=settings.resets_per_min, connections=settings.max_connections),
+        rates=CallRates(rooms.clock, rate if settings.rate_limit_enabled else None),
+    )

@@ -1,8 +1,7 @@
 """A worker says hello: may it, which of its tasks count, what does it still hold?
 
-The credential decides the identity: one that is bound to a worker serves no other, a worker id belongs to the site that used it first, and while a worker is
-connected its id belongs to its key. A hello from another process under the same id (another `instance`) means
-that the older process is dead; what that one held and this one does not is released at once.
+The credential decides the identity (`naming`). A hello from another process under the same id (another `instance`)
+means that the older process is dead; what that one held and this one does not is released at once.
 """
 
 from __future__ import annotations
@@ -57,9 +56,7 @@ class Arrival:
             metadata=hello.metadata,
         )
         holder.draining = hello.draining
-        check_seat(
-            rooms, self._principal, hello.worker_id
-        )  # once more: nothing is awaited between this look and the seat
+        check_seat(rooms, self._principal, hello.worker_id)  # again: nothing is awaited between this look and the seat
         try:
             await rooms.fleet.join(holder)
             lost = await rooms.leasing.adopt(holder, hello.held)
