@@ -1,6 +1,7 @@
 """Which third-party packages each install tier brings, read from pyproject.toml.
 
-`base` is a caller or a WebSocket worker, `grpc` a worker over gRPC, `server` a gateway.
+`base` is a caller or a WebSocket worker, `grpc` a worker over gRPC, `server` a gateway; a server's driver belongs to
+the folder of its adapter alone, and that is imported lazily.
 A name is a top-level import name; what a library brings along and documents as its own face counts as declared.
 """
 
@@ -23,6 +24,13 @@ BROUGHT_ALONG = {
     "pyjwt": {"cryptography"},  # its extra `crypto`
 }
 GRPC_FILE = re.compile(r"grpc|protobuf|_pb2")
+ADAPTERS = {
+    "src/taskgate/stores/postgres/": "postgres",
+    "src/taskgate/stores/mysql/": "mysql",
+    "src/taskgate/stores/redis/": "redis",
+    "src/taskgate/bridges/streams/": "redis",
+    "src/taskgate/telemetry/": "telemetry",
+}
 BASE_ROOMS = frozenset(
     {
         "__init__", "errors", "status", "clock", "ids", "secret", "events", "bus", "lifespan", "wire", "limits",
@@ -36,10 +44,12 @@ def declared(tier: str) -> frozenset[str]:
     """Distribution names that `tier` installs by name, tiers below it included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {distribution(line) for line in project["dependencies"]}
-    if tier in ("grpc", "server"):
+    if tier != "base":
         names |= {distribution(line) for line in project["optional-dependencies"]["grpc"]}
-    if tier == "server":
+    if tier not in ("base", "grpc"):
         names |= {distribution(line) for line in project["optional-dependencies"]["server"]}
+    if tier in ADAPTERS.values():
+        names |= {distribution(line) for line in project["optional-dependencies"][tier]}
     return frozenset(names - {"taskgate"})
 
 
@@ -97,7 +107,7 @@ def import_names(distributions: Iterable[str]) -> set[str]:
 def tier_of(source: Source) -> str:
     """The tier that must be enough to import this file."""
     if source.room not in BASE_ROOMS:
-        return "server"
+        return next((tier for folder, tier in ADAPTERS.items() if source.path.startswith(folder)), "server")
     return "grpc" if GRPC_FILE.search(source.path) else "base"
 
 

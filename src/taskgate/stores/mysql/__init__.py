@@ -1,0 +1,1 @@
+"""Adapters on MariaDB and MySQL."""

@@ -1,0 +1,160 @@
+"""The archive on MariaDB or MySQL: one thread writes, another reads, and nobody waits for a server that is away.
+
+A body that does not fit into one packet goes in pieces, all within the transaction of its row. Server and driver turn
+some bytes of a binary value into two, so a packet is filled to less than half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pymysql.cursors import Cursor
+
+from taskgate.history.packing import (
+    PORTION_BYTES,
+    Packed,
+    packed,
+    portions,
+    unpacked,
+    unpacked_head,
+    wanted_marks,
+)
+from taskgate.history.ports import EndedRef, HistoryFilter, Place
+from taskgate.lifespan import Lifespan
+from taskgate.runs.run import Run
+from taskgate.stores.mysql.line import TIMEOUT_S, Line
+from taskgate.stores.mysql.migrating import migrate
+from taskgate.stores.mysql.statements import sql
+
+DELETED_AT_ONCE = 100
+FOREVER = 1e300
+LAST = "\U0010ffff"  # sorts behind every id
+LARGEST_PIECE = 1 << 20
+
+
+class MysqlRunArchive:
+    """RunArchive on MariaDB or MySQL. Making it does no I/O; `start` connects if the server is there."""
+
+    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._writer = Line(url, name="archive writer", prepare=migrate, timeout_s=timeout_s)
+        self._reader = Line(url, name="archive reader", prepare=migrate, timeout_s=timeout_s)
+        self._life = Lifespan(self._writer, self._reader)
+
+    async def start(self) -> None:
+        await self._life.start()
+
+    async def stop(self) -> None:
+        await self._life.stop()
+
+    async def record(self, runs: Sequence[Run]) -> None:
+        for portion in portions(packed(runs), most_bytes=min(PORTION_BYTES, self._writer.packet_bytes)):
+            await self._writer.use(_Recording(portion, piece_bytes=min(LARGEST_PIECE, self._writer.packet_bytes // 4)))
+
+    async def lacking(self, refs: Sequence[EndedRef]) -> list[str]:
+        if not refs:
+            return []
+        ids = [ref.id for ref in refs]
+        known = {_text(row[0]): row[1] for row in await self._reader.use(lambda cursor: _rows(cursor, "known", ids))}
+        return [ref.id for ref in refs if known.get(ref.id, -1) < ref.is_stopped]
+
+    async def get(self, run_ids: Sequence[str]) -> list[Run | None]:
+        if not run_ids:
+            return []
+        found = await self._reader.use(lambda cursor: dict(_runs(cursor, run_ids)))
+        return [found.get(run_id) for run_id in run_ids]
+
+    async def history(self, wanted: HistoryFilter) -> list[Run]:
+        def read(cursor: Cursor) -> list[Run]:
+            cursor.execute(sql("archive_find"), _parameters(wanted))
+            return [unpacked_head(row[0]) for row in cursor.fetchall()]
+
+        return await self._reader.use(read)
+
+    async def purge(self, ended_before: float, limit: int) -> int:
+        count = 0
+        while count < limit:
+            asked = min(limit - count, DELETED_AT_ONCE)
+            gone = await self._writer.use(lambda cursor, asked=asked: _purge(cursor, ended_before, asked))  # type: ignore[misc]
+            count += gone
+            if gone < asked:
+                break
+        return count
+
+
+class _Recording:
+    """Writes a portion: pieces first, then the rows that tell of them."""
+
+    def __init__(self, rows: Sequence[Packed], *, piece_bytes: int) -> None:
+        self._rows = rows
+        self._piece_bytes = piece_bytes
+
+    def __call__(self, cursor: Cursor) -> None:
+        cursor.max_stmt_length = self._piece_bytes  # type: ignore[misc]
+        plain: list[tuple[Any, ...]] = []
+        for row in self._rows:
+            piece_count = 0
+            if len(row.body) > self._piece_bytes:
+                for piece_count, piece in enumerate(self._pieces(row.body), 1):
+                    cursor.execute(sql("archive_piece"), (row.id, piece_count - 1, piece))
+            plain.append((*_members(row), b"" if piece_count else row.body, piece_count))
+        cursor.executemany(sql("archive_record"), plain)
+
+    def _pieces(self, body: bytes) -> Iterator[bytes]:
+        for start in range(0, len(body), self._piece_bytes):
+            yield body[start : start + self._piece_bytes]
+
+
+def _members(row: Packed) -> tuple[Any, ...]:
+    return (
+        row.id, row.site_id, row.user_id, row.task, row.status, row.ended_at, row.is_stopped, row.marks, row.head
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- in the threads
+
+
+def _rows(cursor: Cursor, name: str, ids: Sequence[str]) -> Sequence[Any]:
+    cursor.execute(sql(f"archive_{name}"), (list(dict.fromkeys(ids)),))
+    return cursor.fetchall()
+
+
+def _runs(cursor: Cursor, run_ids: Sequence[str]) -> Iterator[tuple[str, Run]]:
+    for run_id, head, body, piece_count in _rows(cursor, "get", run_ids):
+        if piece_count:
+            cursor.execute(sql("archive_pieces"), (run_id, piece_count))
+            body = b"".join(row[0] for row in cursor.fetchall())
+        yield _text(run_id), unpacked(head, body)
+
+
+def _purge(cursor: Cursor, ended_before: float, limit: int) -> int:
+    cursor.execute(sql("archive_old"), (ended_before, limit))
+    ids = [_text(row[0]) for row in cursor.fetchall()]
+    if ids:
+        cursor.execute(sql("archive_delete_pieces"), (ids,))
+        cursor.execute(sql("archive_delete"), (ids,))
+    return len(ids)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _parameters(wanted: HistoryFilter) -> dict[str, Any]:
+    label_mark, holder_mark = wanted_marks(wanted)
+    cursor = wanted.cursor or Place(FOREVER, LAST)
+    return {
+        "site_id": wanted.site_id,
+        "user_id": wanted.user_id,
+        "task": wanted.task,
+        "status": "" if wanted.status is None else wanted.status.value,
+        "ended_from": -FOREVER if wanted.ended_from is None else wanted.ended_from,
+        "ended_before": FOREVER if wanted.ended_before is None else wanted.ended_before,
+        "label_mark": label_mark,
+        "holder_mark": holder_mark,
+        "id_prefix": wanted.id_prefix,
+        "id_prefix_length": len(wanted.id_prefix.encode()),
+        "cursor_ended_at": cursor.ended_at,
+        "cursor_id": cursor.run_id,
+        "limit": wanted.limit,
+    }

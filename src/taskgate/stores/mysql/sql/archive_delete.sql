@@ -1,0 +1,1 @@
+DELETE FROM archived_runs WHERE id IN %s

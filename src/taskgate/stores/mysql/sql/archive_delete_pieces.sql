@@ -1,0 +1,1 @@
+DELETE FROM archived_pieces WHERE run_id IN %s

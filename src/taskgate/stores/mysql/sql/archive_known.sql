@@ -1,0 +1,1 @@
+SELECT id, is_stopped FROM archived_runs WHERE id IN %s

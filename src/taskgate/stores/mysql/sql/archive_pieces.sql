@@ -1,0 +1,1 @@
+SELECT piece FROM archived_pieces WHERE run_id = %s AND number < %s ORDER BY number

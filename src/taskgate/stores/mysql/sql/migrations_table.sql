@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS archive_migrations (
+    number      INT         NOT NULL PRIMARY KEY,
+    applied_at  TIMESTAMP   NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE = InnoDB

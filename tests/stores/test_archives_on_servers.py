@@ -1,0 +1,115 @@
+"""Archives on real servers: the contract of all of them, and every history answered as in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from taskgate.errors import StoreError, Unavailable
+from taskgate.history.ports import RunArchive
+from taskgate.stores.memory.archive import MemoryRunArchive
+from taskgate.stores.mysql.archive import MysqlRunArchive
+from taskgate.stores.postgres.archive import PostgresRunArchive
+from taskgate.testing.archives import ended_run, found, history_of, played
+from taskgate.testing.contracts.archive import RunArchiveContract
+from tests.servers.mariadb import MariaDb
+
+STEPS = 70
+
+
+class TestPostgresArchive(RunArchiveContract):
+    @pytest.fixture
+    async def archive(self, postgres_url: str) -> AsyncIterator[RunArchive]:
+        made = PostgresRunArchive(postgres_url)
+        await made.start()
+        yield made
+        await made.stop()
+
+
+class TestMariaDbArchive(RunArchiveContract):
+    @pytest.fixture
+    async def archive(self, mariadb_url: str) -> AsyncIterator[RunArchive]:
+        made = MysqlRunArchive(mariadb_url)
+        await made.start()
+        yield made
+        await made.stop()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_mariadb_answers_every_history_like_memory(seed: int, mariadb_url: str) -> None:
+    await _is_like_memory(MysqlRunArchive(mariadb_url), seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_postgres_answers_every_history_like_memory(seed: int, postgres_url: str) -> None:
+    await _is_like_memory(PostgresRunArchive(postgres_url), seed)
+
+
+async def _is_like_memory(archive: MysqlRunArchive | PostgresRunArchive, seed: int) -> None:
+    commands = history_of(Random(seed), steps=STEPS)
+    await archive.start()
+    try:
+        assert await played(archive, commands) == await played(MemoryRunArchive(), commands)
+    finally:
+        await archive.stop()
+
+
+async def test_two_gateways_open_an_empty_server_at_once(postgres_url: str, mariadb_url: str) -> None:
+    for kind, url in ((PostgresRunArchive, postgres_url), (MysqlRunArchive, mariadb_url)):
+        both = [kind(url), kind(url)]
+        await asyncio.gather(*(one.start() for one in both))
+        await asyncio.gather(*(one.record([ended_run(number) for number in range(1, 9)]) for one in both))
+        assert len(await found(both[0])) == 8
+        await asyncio.gather(*(one.stop() for one in both))
+
+
+async def test_a_refused_credential_is_an_operators_matter(mariadb_url: str) -> None:
+    archive = MysqlRunArchive(mariadb_url.replace("secret-of-a-test", "wrong"))
+    with pytest.raises(StoreError) as refused:
+        await archive.start()
+    assert refused.value.code == "STORE_REFUSED"
+    assert "secret" not in str(refused.value)
+
+
+async def test_a_server_that_does_not_flush_is_named(mariadb_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    archive = MysqlRunArchive(mariadb_url)
+    with caplog.at_level(logging.WARNING):
+        await archive.start()
+    await archive.stop()
+    assert "innodb_flush_log_at_trx_commit is 0" in caplog.text
+
+
+async def test_a_killed_server_is_away_and_comes_back(tmp_path: Path) -> None:
+    """Before it is there, killed, killed between two calls, standing still: typed, bounded, and mended by itself."""
+    server = MariaDb(tmp_path / "server")
+    archive = MysqlRunArchive(server.url("test_1"), timeout_s=1.0)
+    await archive.start()
+    try:
+        with pytest.raises(Unavailable):
+            await archive.record([ended_run(1)])
+        server.start()
+        server.new_database()
+        await archive.record([ended_run(1)])
+        server.kill()
+        with pytest.raises(Unavailable):
+            await archive.record([ended_run(2)])
+        server.start()
+        await archive.record([ended_run(2)])
+        server.kill()
+        server.start()
+        assert len(await found(archive)) == 2
+        server.signal(signal.SIGSTOP)
+        with pytest.raises(Unavailable):
+            await archive.record([ended_run(3)])
+        server.signal(signal.SIGCONT)
+        await archive.record([ended_run(3)])
+        assert len(await found(archive)) == 3
+    finally:
+        await archive.stop()
+        server.stop()
