@@ -47,7 +47,9 @@ def is_lost(error: BaseException) -> bool:
     """Whether the connection ended while something was under way on it."""
     if isinstance(error, asyncpg.PostgresError):
         return _state(error) in _LOST
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    if isinstance(error, asyncpg.InterfaceError):
+        return "clos" in str(error)  # the driver has one class for a closed connection and for our own mistakes
+    return isinstance(error, OSError | TimeoutError)
 
 
 def is_contended(error: BaseException) -> bool:
@@ -85,7 +87,7 @@ def _meaning(error: BaseException) -> TaskgateError:
         if key in _OPERATOR:
             detail, code = _OPERATOR[key]
             return StoreError(detail, code=code)
-    if is_lost(error) or state.startswith("08") or isinstance(error, OSError | TimeoutError):
+    if is_lost(error) or state.startswith("08"):
         kind, detail, code, retry_after_s = _AWAY
         return kind(detail, code=code, retry_after_s=retry_after_s)
     return StoreError(f"the database refused a statement: {type(error).__name__}")

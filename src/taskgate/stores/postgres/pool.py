@@ -66,6 +66,7 @@ class Pool:
             "enable_seqscan": "off",
             "enable_hashjoin": "off",
             "enable_mergejoin": "off",
+            "enable_bitmapscan": "off",
         }
         self._pool: asyncpg.Pool | None = None
 

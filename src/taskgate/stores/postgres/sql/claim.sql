@@ -1,4 +1,5 @@
--- A claimed run gets its next attempt; what is not queued stays as it is.
+-- A claimed run gets its next attempt; what is not queued stays as it is. `status + 0`: a guard is judged on rows
+-- that were found by id, it is never a way to find them (no index is over the sum).
 WITH {clock}
 UPDATE runs SET
     status = 2,
@@ -18,5 +19,5 @@ UPDATE runs SET
     request = NULL,
     response = NULL
 FROM unnest($2::text[], $3::text[], $4::float8[], $5::text[], $6::text[]) AS v(id, token, duration_s, holder, target)
-WHERE runs.id = v.id AND runs.status = 1
+WHERE runs.id = v.id AND runs.status + 0 = 1
 RETURNING {run_fields}
