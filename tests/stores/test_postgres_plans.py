@@ -14,8 +14,19 @@ from taskgate.stores.postgres.pool import Connection
 from taskgate.stores.postgres.statements import sql
 from taskgate.stores.postgres.store import PostgresStore
 
-BY_ID = ("claim", "claimed", "renew", "renewed", "apply", "apply_and_keep", "not_applied", "runs_of_ids", "glance")
-SEARCHES = ("standing_in_the_way", "attempts_of_ids", "delete_runs", "purgeable", "expired", "due", "queued", "find")
+BY_ID = (
+    "claim",
+    "claimed",
+    "renew",
+    "renewed",
+    "apply",
+    "apply_and_keep",
+    "not_applied",
+    "runs_of_ids",
+    "glance",
+    "delete_runs",
+)
+SEARCHES = ("standing_in_the_way", "attempts_of_ids", "purgeable", "expired", "due", "queued", "find")
 
 
 async def plan_of(store: PostgresStore, name: str) -> list[str]:

@@ -1,1 +1,1 @@
-SELECT id FROM runs WHERE id = ANY($1::text[])
+SELECT runs.id FROM unnest($1::text[]) AS v(id) JOIN runs ON runs.id = v.id

@@ -1,1 +1,1 @@
-SELECT id, site_id, user_id, status FROM runs WHERE id = ANY($1::text[])
+SELECT runs.id, site_id, user_id, status FROM unnest($1::text[]) AS v(id) JOIN runs ON runs.id = v.id

@@ -1,1 +1,1 @@
-SELECT {run_fields} FROM runs WHERE runs.id = ANY($1::text[])
+SELECT {run_fields} FROM unnest($1::text[]) AS v(id) JOIN runs ON runs.id = v.id
