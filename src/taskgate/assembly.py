@@ -29,6 +29,7 @@ from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan, Part
+from taskgate.past import Past, past_of, settings_of_the_janitor
 from taskgate.proxy.calling import PoolCaller
 from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.holders import ServiceHolders
@@ -93,6 +94,7 @@ class Gateway:
     standings: Standings
     journal: Journal
     run_journal: RunJournal
+    past: Past
     moves: Moves
     worker_rooms: WorkerRooms
     reach: Reach
@@ -131,7 +133,8 @@ def build(
     waiters = Waiters(ground.bus)
     moves = _moves(ground, waiters)
     intake = _intake(ground, moves)
-    desk = _desk(ground, moves, intake=intake, waiters=waiters)
+    past = past_of(settings, stores, clock=ground.clock)
+    desk = _desk(ground, moves, intake=intake, waiters=waiters, past=past)
     gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
     waits = Live(ground.bus)
     recorder = _recorder(ground)
@@ -162,6 +165,7 @@ def build(
         standings=Standings(stores.census, ground.definitions, fleet=ground.fleet, clock=ground.clock),
         journal=stores.journal,
         run_journal=run_journal,
+        past=past,
         moves=moves,
         worker_rooms=_worker_rooms(ground, moves),
         reach=ground.reach,
@@ -172,7 +176,7 @@ def build(
         upstreams=Healths(plane.health),
         recorder=recorder,
         waits=waits,
-        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=bridges),
+        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts)),
     )
 
 
@@ -244,7 +248,7 @@ def _janitor(
         fleet=ground.fleet,
         alarm=alarm,
         clock=ground.clock,
-        settings=ground.settings.runs,
+        settings=settings_of_the_janitor(ground.settings),
         journal=ground.stores.journal,
     )
 
@@ -268,7 +272,7 @@ def _recorder(ground: Ground) -> Recorder:
     return Recorder(ground.stores.calls, proxy, clock=ground.clock, secrets=secrets_of(proxy.credentials))
 
 
-def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters) -> Desk:
+def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters, past: Past) -> Desk:
     return Desk(
         ground.stores.book,
         intake,
@@ -278,6 +282,7 @@ def _desk(ground: Ground, moves: Moves, *, intake: Intake, waiters: Waiters) -> 
         waiters=waiters,
         journal=ground.stores.journal,
         is_shared=ground.stores.is_shared,
+        keep=past.keep,
     )
 
 

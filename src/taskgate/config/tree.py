@@ -14,6 +14,7 @@ from pathlib import Path
 from taskgate.bridges.settings import StreamsSettings
 from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
+from taskgate.history.settings import ArchiveSettings
 from taskgate.identity.settings import AuthSettings
 from taskgate.proxy.settings import ProxySettings
 from taskgate.reach.addresses import is_host
@@ -27,6 +28,7 @@ from taskgate.telemetry.settings import LogSettings
 
 FRAME_OVERHEAD_BYTES = 64 << 10
 SCHEMES = ("sqlite", "postgresql", "memory")
+ARCHIVES = ("sqlite", "postgresql", "mysql", "mariadb", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Settings:
     link: LinkSettings = field(default_factory=LinkSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     routes: RouteSettings = field(default_factory=RouteSettings)
     reach: ReachSettings = field(default_factory=ReachSettings)
@@ -90,6 +93,9 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
     scheme, colon, _ = settings.database_url.partition(":")
     if not colon or scheme not in SCHEMES:
         yield "database.url", f"{masked(settings.database_url)!r} names no known engine ({', '.join(SCHEMES)})"
+    archive = str(settings.archive.url)
+    if archive and archive != "none" and archive.partition(":")[0] not in ARCHIVES:
+        yield "archive.url", f"{masked(archive)!r} names no known archive ({', '.join(ARCHIVES)}, or none)"
     if settings.grpc.enabled and settings.grpc.port == settings.http.port != 0:
         yield "grpc.port", "is the port of HTTP as well"
     if not settings.data_dir:

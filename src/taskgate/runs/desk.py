@@ -8,7 +8,7 @@ it the answer is the final state (INV-T9).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -45,6 +45,7 @@ class Desk:
         waiters: Waiters,
         journal: Journal,
         is_shared: bool = False,
+        keep: Callable[[Sequence[str]], Awaitable[None]] | None = None,
     ) -> None:
         self._book = book
         self._intake = intake
@@ -54,6 +55,7 @@ class Desk:
         self._waiters = waiters
         self._journal = journal
         self._is_shared = is_shared
+        self._keep = keep
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """The whole run with all attempts."""
@@ -177,6 +179,8 @@ class Desk:
         return [whole.get(run.id, run) for run in runs]
 
     async def _remove(self, run_ids: list[str]) -> int:
+        if self._keep is not None:
+            await self._keep(run_ids)
         removed = await self._book.remove(run_ids)
         await self._journal.purge(removed)
         return len(removed)

@@ -13,12 +13,14 @@ from pathlib import Path
 from taskgate.clock import Clock
 from taskgate.errors import InvalidInput
 from taskgate.fleet.ports import Roster
+from taskgate.history.ports import EndedRuns
 from taskgate.identity.ports import KeyRing
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
 from taskgate.routes.ports import ServiceBook
 from taskgate.routes.records import CallRecords
 from taskgate.runs.ports import Catalogue, Census, Leadership, ReadyQueue, RunBook, RunLedger, Signals
+from taskgate.stores.memory.archive import MemoryEndedRuns
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.calls import MemoryCallRecords
 from taskgate.stores.memory.catalogue import MemoryCatalogue
@@ -40,6 +42,7 @@ class Stores:
 
     ledger: RunLedger
     book: RunBook
+    ended: EndedRuns
     census: Census
     ready: ReadyQueue
     journal: Journal
@@ -70,6 +73,7 @@ def _in_memory(clock: Clock) -> Stores:
     return Stores(
         ledger=MemoryRunLedger(runs),
         book=MemoryRunBook(runs),
+        ended=MemoryEndedRuns(runs),
         census=MemoryCensus(runs),
         ready=MemoryReadyQueue(),
         journal=MemoryJournal(),
@@ -94,6 +98,7 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
     return Stores(
         ledger=store.ledger,
         book=store.book,
+        ended=store.ended,
         census=store.census,
         ready=MemoryReadyQueue(),
         journal=journal,

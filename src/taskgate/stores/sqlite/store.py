@@ -11,6 +11,7 @@ from pathlib import Path
 from taskgate.clock import Clock
 from taskgate.errors import StoreError
 from taskgate.lifespan import Lifespan
+from taskgate.stores.sqlite.archive import SqliteEndedRuns
 from taskgate.stores.sqlite.book import SqliteRunBook
 from taskgate.stores.sqlite.catalogue import SqliteCatalogue
 from taskgate.stores.sqlite.census import SqliteCensus
@@ -37,6 +38,7 @@ class SqliteStore:
         self._life = Lifespan(self.writer, reader, lister)
         self.ledger = SqliteRunLedger(self.writer, reader, clock)
         self.book = SqliteRunBook(self.writer, reader, lister=lister, clock=clock)
+        self.ended = SqliteEndedRuns(lister)
         self.census = SqliteCensus(lister)
         self.catalogue = SqliteCatalogue(self.writer, reader)
         self.keyring = SqliteKeyRing(self.writer, reader)

@@ -1,0 +1,58 @@
+"""What remains of what was done: the archive of ended runs and whoever fills it.
+
+A step of the object graph beside the others; nothing that makes runs knows of it. Where there is an archive, it is the
+archiver that takes ended runs out of the ledger, and the janitor leaves them alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from taskgate.clock import Clock
+from taskgate.config import Settings
+from taskgate.history.archiver import Archiver
+from taskgate.history.reading import History
+from taskgate.lifespan import Part
+from taskgate.runs.settings import RunSettings
+from taskgate.stores.archives import NONE, open_archive
+from taskgate.stores.opening import Stores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """History as callers read it, and what has to be started for it, in order."""
+
+    history: History
+    archiver: Archiver | None = None
+    parts: tuple[Part, ...] = ()
+
+    async def keep(self, run_ids: Sequence[str]) -> None:
+        """See to it that these runs are in the archive, if there is one, before somebody deletes them."""
+        if self.archiver is not None:
+            await self.archiver.keep(run_ids)
+
+
+def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
+    """The archive that the settings name, over these stores."""
+    archive, opened = open_archive(str(settings.archive.url), database_url=settings.database_url)
+    if archive is None:
+        return Past(history=History(None))
+    archiver = Archiver(
+        archive,
+        stores.ended,
+        book=stores.book,
+        journal=stores.journal,
+        leadership=stores.leadership,
+        clock=clock,
+        settings=settings.archive,
+        keep_ended_s=settings.runs.keep_ended_s,
+    )
+    return Past(history=History(archive), archiver=archiver, parts=(*opened, archiver))
+
+
+def settings_of_the_janitor(settings: Settings) -> RunSettings:
+    """The janitor deletes old runs only where nobody archives them first."""
+    if settings.archive.url == NONE:
+        return settings.runs
+    return replace(settings.runs, keep_ended_s=0.0)
