@@ -6,12 +6,14 @@ A committed batch is one page and is shared by all who follow its subject. A doo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from taskgate.journal.entry import Entry
 from taskgate.journal.numbering import cost
 
 PAGE_BYTES = 1 << 20
+CHUNK_BYTES = 128 << 10  # a stored chunk is decoded whole, so it is not larger than what a reader asks for
 
 Form = Callable[[Entry], bytes]
 
@@ -59,3 +61,15 @@ def cut(entries: Iterable[Entry], limit: int, *, max_bytes: int = PAGE_BYTES) ->
             break
         taken.append(entry)
     return Page(taken, size_bytes=size)
+
+
+def chunks_of(page: Page) -> Iterator[Page]:
+    """A page in the pieces that a store keeps and reads whole: one, unless it is large."""
+    if page.size_bytes <= CHUNK_BYTES:
+        yield page
+        return
+    start = 0
+    while start < len(page):
+        chunk = cut(islice(page, start, None), len(page), max_bytes=CHUNK_BYTES)
+        yield chunk
+        start += len(chunk)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import closing
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -23,7 +22,7 @@ import msgspec
 from taskgate.errors import StoreError
 from taskgate.journal.entry import Appended, Batch, Entry
 from taskgate.journal.numbering import MAX_SUBJECT_BYTES, Subject, dropped, number
-from taskgate.journal.page import Page, cut
+from taskgate.journal.page import Page, chunks_of, cut
 from taskgate.journal.tail import Tail
 from taskgate.lifespan import Lifespan
 from taskgate.stores.sqlite.reader import Reader
@@ -32,7 +31,6 @@ from taskgate.stores.sqlite.writer import Writer
 
 FILE = "journal.db"
 MIGRATIONS = files(__package__) / "journal_migrations"
-CHUNK_BYTES = 128 << 10  # a chunk is decoded whole, so it is not larger than what a reader asks for
 SEALED = 100_000
 _KNOWN = Bulk("journal_known")
 _ADD_CHUNKS = Bulk("journal_add_chunks")
@@ -184,22 +182,10 @@ def _store(connection: apsw.Connection, pages: dict[str, Page]) -> None:
     chunks = [
         (subject, chunk[-1].seq, chunk[0].seq, msgspec.json.encode(chunk))
         for subject, page in pages.items()
-        for chunk in _chunks(page)
+        for chunk in chunks_of(page)
     ]
     for rows in slices(chunks):
         _ADD_CHUNKS.execute(connection, rows)
-
-
-def _chunks(page: Page) -> Iterator[Page]:
-    """A page in pieces that are read whole: one, unless it is large."""
-    if page.size_bytes <= CHUNK_BYTES:
-        yield page
-        return
-    start = 0
-    while start < len(page):
-        chunk = cut(islice(page, start, None), len(page), max_bytes=CHUNK_BYTES)
-        yield chunk
-        start += len(chunk)
 
 
 def _subjects(connection: apsw.Connection, names: list[str]) -> dict[str, Subject]:
