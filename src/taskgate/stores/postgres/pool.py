@@ -6,7 +6,8 @@ takes its connection with it: nothing waits for a frozen server, and the pool ma
 that nothing has to be restarted.
 
 Every session asks for `synchronous_commit=on` and shows that it has it: an answer means that the log is on disk.
-Plans go by key and are made once: every statement here finds its rows by an index, however fresh the statistics.
+Statements are prepared once and planned anew each time, for tables that are as large as they are then: a plan that
+was made while they were empty would read all of them. Every statement finds its rows by an index.
 A standby is no database to stand on: connections to one are refused (F13).
 """
 
@@ -62,7 +63,7 @@ class Pool:
             "synchronous_commit": "on",
             "timezone": "UTC",
             "jit": "off",
-            "plan_cache_mode": "force_generic_plan",
+            "plan_cache_mode": "force_custom_plan",
             "enable_seqscan": "off",
             "enable_hashjoin": "off",
             "enable_mergejoin": "off",
