@@ -14,14 +14,28 @@ from taskgate.runs.ports import QueuedRef, ReadyQueue, Signals
 from taskgate.runs.task import QueueKey
 from taskgate.stores.memory.ready import MAX_DRAINED, MemoryReadyQueue
 from taskgate.stores.memory.signals import MemorySignals
-from taskgate.testing.contracts.ready import A, ReadyQueueContract, ref, refs, timed
-from taskgate.testing.contracts.signals import SignalsContract
+from taskgate.testing.contracts.ready import A, ReadyQueueContract, SharedReadyQueueContract, ref, refs, timed
+from taskgate.testing.contracts.signals import SharedSignalsContract, SignalsContract
 
 
 class TestMemoryReadyQueue(ReadyQueueContract):
     @pytest.fixture
     def ready(self) -> ReadyQueue:
         return MemoryReadyQueue()
+
+
+class TestSharedMemoryReadyQueue(SharedReadyQueueContract):
+    @pytest.fixture
+    def twins(self) -> tuple[ReadyQueue, ReadyQueue]:
+        ready = MemoryReadyQueue()
+        return ready, ready
+
+
+class TestSharedMemorySignals(SharedSignalsContract):
+    @pytest.fixture
+    def twins(self) -> tuple[Signals, Signals]:
+        signals = MemorySignals()
+        return signals, signals
 
 
 class TestMemorySignals(SignalsContract):

@@ -5,49 +5,40 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from taskgate.lifespan import Lifespan
 from taskgate.runs.ports import QueuedRef, ReadyQueue
 from taskgate.runs.task import QueueKey
 from taskgate.stores.memory.ready import MemoryReadyQueue
-from taskgate.stores.redis.connection import RedisConnection
-from taskgate.stores.redis.news import News
 from taskgate.stores.redis.ready import RedisReadyQueue
-from taskgate.testing.contracts.ready import A, B, ReadyQueueContract, ref, refs
+from taskgate.testing.contracts.ready import A, ReadyQueueContract, SharedReadyQueueContract, ref, refs
 from tests.servers.redis import Redis
+from tests.stores.gateways import joined, joined_twice
 
 PATIENCE_S = 20.0
 QUEUES = [QueueKey(task=f"task-{number}") for number in range(4)]
 SITES = ("s0", "s1", "s2")
 
 
-@asynccontextmanager
-async def gateway(url: str) -> AsyncIterator[RedisReadyQueue]:
-    """One gateway's ready queue; patient, because a test's machine may stand still."""
-    connection = RedisConnection(url, answer_s=15.0)
-    news = News(connection)
-    ready = RedisReadyQueue(connection, news, namespace="tg")
-    async with Lifespan(connection, news, ready):
-        yield ready
-
-
 @pytest.fixture
 async def ready(redis_url: str) -> AsyncIterator[RedisReadyQueue]:
-    async with gateway(redis_url) as ready:
-        yield ready
+    async with joined(redis_url) as gateway:
+        yield gateway.ready
 
 
 @pytest.fixture
 async def twins(redis_url: str) -> AsyncIterator[tuple[RedisReadyQueue, RedisReadyQueue]]:
-    async with gateway(redis_url) as one, gateway(redis_url) as other:
-        yield one, other
+    async with joined_twice(redis_url) as (one, other):
+        yield one.ready, other.ready
 
 
 class TestRedisReadyQueue(ReadyQueueContract):
-    """Fixture: `ready`."""
+    """One gateway."""
+
+
+class TestSharedRedisReadyQueue(SharedReadyQueueContract):
+    """Two gateways."""
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -91,34 +82,6 @@ async def test_empty_queues_leave_nothing_behind(ready: RedisReadyQueue, redis: 
     assert len(redis.command("KEYS", "*").split()) <= 8
     await ready.withdraw(stuck.run_id)
     assert redis.command("KEYS", "*").split() == ["tg:ready:state"]
-
-
-async def test_f20_two_takers_never_get_the_same_run(twins: tuple[RedisReadyQueue, RedisReadyQueue]) -> None:
-    """Two gateways race for 4,000 runs: each run leaves once, to one of them."""
-    offered = [one for number in range(4) for one in refs(1000, QUEUES[number], site=f"site-{number % 2}")]
-    await twins[0].offer(offered)
-
-    async def drain(ready: RedisReadyQueue) -> list[str]:
-        taken: list[str] = []
-        while found := await ready.take(QUEUES, 7):
-            taken += [one.run_id for one in found]
-        return taken
-
-    one, other = await asyncio.gather(*map(drain, twins))
-    assert one
-    assert other
-    assert sorted(one + other) == sorted(run.run_id for run in offered)
-
-
-async def test_listeners_of_other_gateways_hear_of_new_runs(twins: tuple[RedisReadyQueue, RedisReadyQueue]) -> None:
-    one, other = twins
-    signal = other.listen()
-    await one.offer([*refs(2, A), *refs(1, B)])
-    heard: set[QueueKey] = set()
-    async with asyncio.timeout(PATIENCE_S):
-        while heard != {A, B}:
-            heard |= await signal.changed()
-    signal.close()
 
 
 async def test_f10_who_takes_from_an_emptied_index_says_so(ready: RedisReadyQueue, redis: Redis) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -33,6 +34,7 @@ MAX_DRAINED = 1000
 STEP_LIMIT = 500  # runs in one step of the server, which does nothing else meanwhile
 LONGEST_PAUSE_S = 15.0  # between two tries to put in what a full server refused
 _OFFER, _TAKE, _WITHDRAW = script("ready_offer"), script("ready_take"), script("ready_withdraw")
+_BANDS = struct.Struct(">6d")
 _decode_queue = msgspec.json.Decoder(QueueKey).decode
 
 
@@ -102,12 +104,9 @@ class RedisReadyQueue:
             _log.info("run %s stays in the ready queue: %s", run_id, error)
 
     async def depth(self) -> dict[QueueKey, int]:
-        found = await self._connection.call("HGETALL", f"{self._prefix}counts")
-        depths: dict[QueueKey, int] = {}
-        for name, count in zip(found[::2], found[1::2], strict=True):
-            queue = _decode_queue(name[1:])
-            depths[queue] = depths.get(queue, 0) + int(count)
-        return depths
+        found = await self._connection.call("HGETALL", f"{self._prefix}queues")
+        counts = {name: sum(_BANDS.unpack(bands)[:3]) for name, bands in zip(found[::2], found[1::2], strict=True)}
+        return {_decode_queue(name): int(count) for name, count in counts.items() if count}
 
     def listen(self) -> RedisReadySignal:
         signal = RedisReadySignal(self._signals)

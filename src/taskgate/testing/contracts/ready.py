@@ -39,6 +39,51 @@ def band(taken: QueuedRef) -> int:
     return (taken.priority > 0) - (taken.priority < 0)
 
 
+class SharedReadyQueueContract:
+    """Fixture: `twins`, the ready queues of two gateways on one index, empty."""
+
+    async def test_f20_two_takers_never_get_the_same_run(self, twins: tuple[ReadyQueue, ReadyQueue]) -> None:
+        """Each run leaves once, to one of them."""
+        offered = [*refs(500, A, site="x"), *refs(500, A, site="y"), *refs(500, B), *refs(500, C, priority=1)]
+        await asyncio.gather(twins[0].offer(offered[::2]), twins[1].offer(offered[1::2]))
+        await twins[1].offer(offered)
+
+        async def drained(ready: ReadyQueue) -> list[str]:
+            taken: list[str] = []
+            while found := await ready.take([A, B, C], 7):
+                taken += [one.run_id for one in found]
+                await asyncio.sleep(0)
+            return taken
+
+        one, other = await asyncio.gather(*map(drained, twins))
+        assert one
+        assert other
+        assert sorted(one + other) == sorted(run.run_id for run in offered)
+
+    async def test_both_gateways_see_one_index(self, twins: tuple[ReadyQueue, ReadyQueue]) -> None:
+        one, other = twins
+        offered = refs(3)
+        await one.offer(offered)
+        assert await other.depth() == {A: 3}
+        await other.withdraw(offered[1].run_id)
+        assert await one.take([A], 10) == [offered[0], offered[2]]
+
+    async def test_listeners_of_the_other_gateway_hear_of_new_runs(self, twins: tuple[ReadyQueue, ReadyQueue]) -> None:
+        one, other = twins
+        signal = other.listen()
+        heard: set[QueueKey] = set()
+        await one.offer([*refs(2, A), *refs(1, B)])
+        async with asyncio.timeout(PATIENCE_S):
+            while heard != {A, B}:
+                heard |= await signal.changed()
+        signal.close()
+
+    async def test_tenants_take_turns_at_both_gateways(self, twins: tuple[ReadyQueue, ReadyQueue]) -> None:
+        await twins[0].offer([*refs(50, site="x"), *refs(50, site="y"), *refs(50, site="z")])
+        taken = [(await twins[turn % 2].take([A], 1))[0].site_id for turn in range(90)]
+        assert Counter(taken) == {"x": 30, "y": 30, "z": 30}
+
+
 class ReadyQueueContract:
     """Fixture: `ready`, empty."""
 

@@ -21,12 +21,48 @@ async def heard(subscription: Subscription, amount: int) -> list[bytes]:
         return [await subscription.next() for _ in range(amount)]
 
 
+class SharedSignalsContract:
+    """Fixture: `twins`, the signals of two gateways, nobody listening."""
+
+    async def test_both_gateways_hear_everything_in_order(self, twins: tuple[Signals, Signals]) -> None:
+        """Of one publisher; what several publish at once has an order at each hearer alone."""
+        one, other = twins
+        here, there = one.subscribe("t"), other.subscribe("t")
+        messages = [b"\x00" + random.randbytes(number) for number in range(200)]
+        for message in messages:
+            await one.publish("t", message)
+        assert await heard(here, 200) == messages
+        assert await heard(there, 200) == messages
+        await other.publish("t", b"back")
+        assert await heard(here, 1) == await heard(there, 1) == [b"back"]
+        here.close()
+        there.close()
+
+    async def test_a_subscription_hears_others_from_when_it_is_made(self, twins: tuple[Signals, Signals]) -> None:
+        """Nothing that another gateway publishes afterwards is missed, however soon."""
+        one, other = twins
+        for number in range(30):
+            topic = f"topic {number}"
+            subscription = other.subscribe(topic)
+            await one.publish(topic, b"soon")
+            assert await heard(subscription, 1) == [b"soon"]
+            subscription.close()
+
+    async def test_topics_of_two_gateways_are_apart(self, twins: tuple[Signals, Signals]) -> None:
+        one, other = twins
+        subscription = other.subscribe("two")
+        for topic in ("one", "two.more", "tw", "two"):
+            await one.publish(topic, topic.encode())
+        assert await heard(subscription, 1) == [b"two"]
+        subscription.close()
+
+
 class SignalsContract:
     """Fixture: `signals`, nobody listening."""
 
     async def test_everybody_hears_everything_in_order(self, signals: Signals) -> None:
         one, two = signals.subscribe("t"), signals.subscribe("t")
-        messages = [random.randbytes(number) for number in range(50)]
+        messages = [random.randbytes(number) for number in range(1, 51)]
         for message in messages:
             await signals.publish("t", message)
         assert await heard(one, 50) == messages

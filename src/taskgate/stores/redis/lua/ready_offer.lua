@@ -20,21 +20,19 @@ for number, run_id in ipairs(ids) do
         same = old_number == band_number and old_queue == queue and old_site == site
         if not same then
             seq = seq + 1
-            note_drained(drop(run_id, before), seq)
-            forget_drained(served, most)
+            drop(run_id, before, seq, served, most)
         end
     end
     if not same then
-        local band = band_number .. queue
+        local place, bands = band_number + 1, read_queue(redis.call('HGET', QUEUES, queue))
+        if bands[1] + bands[2] + bands[3] == 0 then redis.call('ZREM', DRAINED, queue) end
+        if bands[place] == 0 then bands[place + 3] = math.max(bands[place + 3], served) end
+        bands[place] = bands[place] + 1
         seq = seq + 1
-        if redis.call('HINCRBY', COUNTS, band, 1) == 1 then
-            local pass = tonumber(redis.call('HGET', PASSED, band) or 0)
-            redis.call('HSET', PASSED, band, exact(math.max(pass, served)))
-            redis.call('ZREM', DRAINED, queue)
-        end
+        write_queue(queue, bands)
         redis.call('HSET', RUNS, run_id, text)
-        redis.call('ZADD', line_key(band, site), seq, run_id)
-        redis.call('ZADD', turns_key(band), 'NX', seq, site)
+        redis.call('ZADD', line_key(band_number, queue, site), seq, run_id)
+        redis.call('ZADD', turns_key(band_number, queue), 'NX', seq, site)
         here[run_id] = text
         if not fresh[queue] then
             fresh[queue] = true

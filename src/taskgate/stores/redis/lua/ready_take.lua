@@ -5,7 +5,7 @@
 -- include ready_names
 local sender, limit, site = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local lag, most = tonumber(ARGV[4]), tonumber(ARGV[5])
-local strides = {['0'] = tonumber(ARGV[6]), ['1'] = tonumber(ARGV[7]), ['2'] = tonumber(ARGV[8])}
+local strides = {[0] = tonumber(ARGV[6]), [1] = tonumber(ARGV[7]), [2] = tonumber(ARGV[8])}
 local one_site = site ~= '' and string.sub(site, 2) or nil
 local state = redis.call('HMGET', STATE, 'born', 'seq', 'served')
 if not state[1] then
@@ -14,28 +14,37 @@ if not state[1] then
 end
 local seq, served = tonumber(state[2] or 0), tonumber(state[3] or 0)
 
--- The bands that have something for this holder; where passes are level the higher band comes first.
-local names = {}
-for _, number in ipairs({'2', '1', '0'}) do
-    for place = 9, #ARGV do names[#names + 1] = number .. ARGV[place] end
-end
-local counts, passes = values_of(COUNTS, names), values_of(PASSED, names)
-local heap, floor = {}, 0
-for order, name in ipairs(names) do
-    if counts[order] and (not one_site or redis.call('EXISTS', line_key(name, one_site)) == 1) then
-        local pass = tonumber(passes[order] or 0)
-        local stride = strides[string.sub(name, 1, 1)]
-        heap[#heap + 1] = {pass = pass, order = order, name = name, stride = stride, was = pass, taken = 0}
-        floor = math.max(floor, pass)
+-- The bands that have something for this holder; where passes are level the higher band comes first, then the queue
+-- that was named first.
+local QUEUE, BAND, PASS, ORDER, STRIDE, OWNER = 1, 2, 3, 4, 5, 6
+local heap, floor, asked = {}, 0, #ARGV - 8
+for place, text in ipairs(values_of(QUEUES, ARGV, 9)) do
+    if text then
+        local bands, queue = read_queue(text), ARGV[8 + place]
+        for number = 0, 2 do
+            if bands[number + 1] > 0
+                and (not one_site or redis.call('EXISTS', line_key(number, queue, one_site)) == 1) then
+                local pass = bands[number + 4]
+                heap[#heap + 1] = {queue, number, pass, (2 - number) * asked + place, strides[number], bands}
+                if pass > floor then floor = pass end
+            end
+        end
     end
 end
 if #heap == 0 or limit <= 0 then return {0} end
-for _, band in ipairs(heap) do band.pass = math.max(band.pass, floor - lag) end
+local changed = {}
+for _, band in ipairs(heap) do
+    if band[PASS] < floor - lag then
+        band[PASS] = floor - lag
+        band[OWNER][band[BAND] + 4] = band[PASS]
+        changed[band[QUEUE]] = band[OWNER]
+    end
+end
 local function before(one, other)
-    return one.pass < other.pass or (one.pass == other.pass and one.order < other.order)
+    return one[PASS] < other[PASS] or (one[PASS] == other[PASS] and one[ORDER] < other[ORDER])
 end
 table.sort(heap, before)
-local bands, size = {unpack(heap)}, #heap
+local size = #heap
 
 local function sink()
     local band, place = heap[1], 1
@@ -53,13 +62,15 @@ end
 local ids = {}
 while size > 0 and #ids < limit do
     local band = heap[1]
-    local turns = turns_key(band.name)
+    local turns = turns_key(band[BAND], band[QUEUE])
     local tenant = one_site or redis.call('ZRANGE', turns, 0, 0)[1]
-    local line = line_key(band.name, tenant)
+    local line = line_key(band[BAND], band[QUEUE], tenant)
     ids[#ids + 1] = redis.call('ZPOPMIN', line)[1]
-    band.taken = band.taken + 1
-    served = math.max(served, band.pass)
-    band.pass = band.pass + band.stride
+    served = math.max(served, band[PASS])
+    band[PASS] = band[PASS] + band[STRIDE]
+    local owner, place = band[OWNER], band[BAND] + 1
+    owner[place], owner[place + 3] = owner[place] - 1, band[PASS]
+    changed[band[QUEUE]] = owner
     seq = seq + 1
     local has_more = redis.call('EXISTS', line) == 1
     if has_more then redis.call('ZADD', turns, seq, tenant) else redis.call('ZREM', turns, tenant) end
@@ -77,18 +88,15 @@ for place, run_id in ipairs(ids) do
     answer[#answer + 1] = texts[place]
 end
 for first = 1, #ids, 1000 do redis.call('HDEL', RUNS, unpack(ids, first, math.min(first + 999, #ids))) end
-local ended = {}
-for _, band in ipairs(bands) do
-    if band.pass ~= band.was then redis.call('HSET', PASSED, band.name, exact(band.pass)) end
-    if band.taken > 0 and redis.call('HINCRBY', COUNTS, band.name, -band.taken) <= 0 then
-        redis.call('HDEL', COUNTS, band.name)
-        ended[string.sub(band.name, 2)] = true
-    end
-end
 for place = 9, #ARGV do
-    if ended[ARGV[place]] then
-        seq = seq + 1
-        note_drained(ARGV[place], seq)
+    local queue = ARGV[place]
+    local bands = changed[queue]
+    if bands then
+        write_queue(queue, bands)
+        if bands[1] + bands[2] + bands[3] == 0 then
+            seq = seq + 1
+            redis.call('ZADD', DRAINED, 'NX', seq, queue)
+        end
     end
 end
 forget_drained(served, most)

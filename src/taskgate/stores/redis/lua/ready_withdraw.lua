@@ -3,7 +3,5 @@
 local text = redis.call('HGET', RUNS, ARGV[1])
 if not text then return 0 end
 local state = redis.call('HMGET', STATE, 'seq', 'served')
-local queue = drop(ARGV[1], text)
-note_drained(queue, tonumber(state[1] or 0))
-forget_drained(tonumber(state[2] or 0), tonumber(ARGV[2]))
+drop(ARGV[1], text, tonumber(state[1] or 0), tonumber(state[2] or 0), tonumber(ARGV[2]))
 return 1

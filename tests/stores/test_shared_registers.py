@@ -1,0 +1,109 @@
+"""Buckets, one-use values and the board hold their contracts in memory and on Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from taskgate.clock import SystemClock
+from taskgate.fleet.ports import Board
+from taskgate.identity.ports import OneUse
+from taskgate.limits.ports import Buckets
+from taskgate.stores.memory.board import MemoryBoard
+from taskgate.stores.memory.buckets import SWEEP_COUNT, MemoryBuckets
+from taskgate.stores.memory.one_use import MemoryOneUse
+from taskgate.stores.redis.board import RedisBoard
+from taskgate.stores.redis.buckets import RedisBuckets
+from taskgate.stores.redis.one_use import RedisOneUse
+from taskgate.testing.clock import ManualClock
+from taskgate.testing.contracts.board import BoardContract
+from taskgate.testing.contracts.buckets import BucketsContract, draw
+from taskgate.testing.contracts.one_use import OneUseContract
+from tests.servers.redis import Redis
+from tests.stores.gateways import NAMESPACE, Joined, joined_twice
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+async def twins(redis_url: str) -> AsyncIterator[tuple[Joined, Joined]]:
+    async with joined_twice(redis_url) as both:
+        yield both
+
+
+class TestMemoryBuckets(BucketsContract):
+    @pytest.fixture
+    def stores(self) -> tuple[Buckets, Buckets]:
+        store = MemoryBuckets(SystemClock())
+        return store, store
+
+
+class TestRedisBuckets(BucketsContract):
+    @pytest.fixture
+    def stores(self, twins: tuple[Joined, Joined]) -> tuple[Buckets, Buckets]:
+        one, other = (RedisBuckets(twin.connection, namespace=NAMESPACE) for twin in twins)
+        return one, other
+
+
+class TestMemoryOneUse(OneUseContract):
+    @pytest.fixture
+    def stores(self) -> tuple[OneUse, OneUse]:
+        store = MemoryOneUse(SystemClock())
+        return store, store
+
+
+class TestRedisOneUse(OneUseContract):
+    @pytest.fixture
+    def stores(self, twins: tuple[Joined, Joined]) -> tuple[OneUse, OneUse]:
+        one, other = (RedisOneUse(twin.connection, namespace=NAMESPACE) for twin in twins)
+        return one, other
+
+
+class TestMemoryBoard(BoardContract):
+    @pytest.fixture
+    def boards(self) -> tuple[Board, Board]:
+        board = MemoryBoard(SystemClock())
+        return board, board
+
+
+class TestRedisBoard(BoardContract):
+    @pytest.fixture
+    def boards(self, twins: tuple[Joined, Joined]) -> tuple[Board, Board]:
+        one, other = (RedisBoard(twin.connection, namespace=NAMESPACE) for twin in twins)
+        return one, other
+
+
+async def test_nothing_stays_on_redis(twins: tuple[Joined, Joined], redis: Redis) -> None:
+    """Full buckets, old values and silent gateways are no keys."""
+    connection = twins[0].connection
+    await RedisBuckets(connection, namespace=NAMESPACE).draw([draw(f"b{n}", rate=100.0) for n in range(300)])
+    await RedisOneUse(connection, namespace=NAMESPACE).put(b"name", b"value", keep_s=0.05)
+    await RedisBoard(connection, namespace=NAMESPACE).post("gateway", b"text", keep_s=0.05)
+    deadline = time.monotonic() + PATIENCE_S
+    while (left := redis.command("KEYS", "*").split()) != [f"{NAMESPACE}:ready:state"]:
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.02)
+
+
+async def test_nothing_stays_in_memory() -> None:
+    clock = ManualClock()
+    buckets, values = MemoryBuckets(clock), MemoryOneUse(clock)
+    for number in range(3):
+        await buckets.draw([draw(f"{number}-{n}", rate=1.0) for n in range(SWEEP_COUNT)])
+        for n in range(5000):
+            await values.put(b"%d-%d" % (number, n), b"value", keep_s=1.0)
+        clock.advance(2.0)
+    assert len(buckets) <= SWEEP_COUNT
+    assert len(values) <= 10_000
+
+
+async def test_a_clock_of_the_server_that_steps_back_empties_a_bucket_at_most(
+    twins: tuple[Joined, Joined], redis: Redis
+) -> None:
+    redis.command("SET", f"{NAMESPACE}:bucket:b", "99999999999")
+    (verdict,) = await RedisBuckets(twins[0].connection, namespace=NAMESPACE).draw([draw("b", rate=10.0)])
+    assert verdict.given == 0.0
+    assert verdict.wait_s <= 0.1 + 1e-3
