@@ -1,7 +1,9 @@
-"""How often an address may fail to show a credential: 5 times a second, over every door.
+"""What one address may try before it is known who calls there, over every door.
 
-Only failures count, so a caller with a good key never notices its neighbours behind one address. Addresses of one
-IPv6 network /64 are one.
+Two buckets for each address. Failures: 5 a second, and whoever is beyond that is answered from memory alone. Tries:
+each time that memory does not know a credential, good or not, and finding out costs a read of a store or a signature.
+A caller whose credential is known never notices its neighbours behind one address. Addresses of one IPv6 network /64
+are one; what is remembered of addresses is bounded.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 
 from taskgate.clock import Clock
+from taskgate.errors import Limited
 from taskgate.limits.bucket import MAX_KEYS, Buckets, Rate
 
 
@@ -29,6 +32,23 @@ class FailedTries:
     def count(self, address: str) -> float:
         """Note a failure; the seconds to wait when it was one too many."""
         return self._buckets.take(network_of(address), self._clock.monotonic())
+
+
+class Tries:
+    """Attempts by address that only a store or a signature can decide: `burst` at once and `rate` a second."""
+
+    def __init__(self, clock: Clock, *, rate: float, burst: float, max_addresses: int = MAX_KEYS) -> None:
+        self._clock = clock
+        self._buckets = Buckets(Rate(rate=rate, burst=burst), max_keys=max_addresses)
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, address: str) -> None:
+        """Count one. Limited when it is one too many; an address that is not known (a socket of our own) is free."""
+        wait_s = self._buckets.take(network_of(address), self._clock.monotonic()) if address else 0.0
+        if wait_s > 0:
+            raise Limited("too many attempts from this address", retry_after_s=wait_s)
 
 
 def network_of(address: str) -> str:

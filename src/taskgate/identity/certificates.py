@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
@@ -72,15 +72,15 @@ class Certificates:
         begins_at, ends_at = _epoch(read.not_valid_before_utc), _epoch(read.not_valid_after_utc)
         if not begins_at <= now < ends_at:
             raise _refused("is not of this time", code="CERTIFICATE_EXPIRED")
-        return self.named(_uri(read), expires_at=ends_at)
+        return self.named(_uri(read), issued_at=begins_at, expires_at=ends_at)
 
-    def named(self, uri: str, *, expires_at: float | None = None) -> Principal:
+    def named(self, uri: str, *, issued_at: float = 0.0, expires_at: float | None = None) -> Principal:
         """Whom a SPIFFE id names; Unauthenticated as in `principal`."""
         segments = self._segments(uri)
         for rule in self._rules:
             found = rule.read(segments)
             if found is not None:
-                return _principal(uri, rule, found, expires_at=expires_at)
+                return replace(_principal(uri, rule, found), issued_at=issued_at, expires_at=expires_at)
         raise _refused("names somebody that this gateway has no rule for")
 
     def _segments(self, uri: str) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _uri(certificate: x509.Certificate) -> str:
     return uris[0]
 
 
-def _principal(uri: str, rule: PathRule, found: dict[str, str], *, expires_at: float | None) -> Principal:
+def _principal(uri: str, rule: PathRule, found: dict[str, str]) -> Principal:
     site_id, worker_id = found.get("site", "default"), found.get("worker", "")
     if not is_site_id(site_id) or (worker_id and not is_worker_id(worker_id)):
         raise _refused("names a site or a worker that cannot exist")
@@ -148,7 +148,6 @@ def _principal(uri: str, rule: PathRule, found: dict[str, str], *, expires_at: f
         scopes=rule.scopes,
         site_id=site_id,
         worker_id=worker_id,
-        expires_at=expires_at,
     )
 
 

@@ -11,45 +11,35 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol, get_args
+from typing import get_args
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.errors import InvalidInput, Limited, NotFound, Unauthenticated
 from taskgate.events import KeyRevoked
 from taskgate.identity.credentials import is_person_id, is_prefix, is_site_id
+from taskgate.identity.jose import looks_like_token
 from taskgate.identity.keytext import digest_of_secret, new_key, parse_key
 from taskgate.identity.ports import KeyRecord, KeyRing
 from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.identity.recall import KeyRecall
+from taskgate.identity.revocations import Announcer, News, Revocations
+from taskgate.identity.standing import Standing
 from taskgate.identity.tickets import Tickets
+from taskgate.ids import is_worker_id
 from taskgate.lifespan import TaskSet
 
 TOPIC = "identity.keys"
 MAX_OVERLAP_S = 30 * 86_400.0
 MAX_PREFIXES = 20
 MAX_LIFE_S = 100 * 366 * 86_400.0
+TOLD_S = 3600.0  # a revoked key says so itself; this is for gateways that heard nothing
 _NOBODY = bytes(32)
 
 
-class News(Protocol):
-    """Messages of one topic, in order."""
-
-    async def next(self) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
-class Announcer(Protocol):
-    """News between gateways, as identity needs them."""
-
-    async def publish(self, topic: str, payload: bytes) -> None: ...
-
-    def subscribe(self, topic: str) -> News: ...
-
-
 class Keys:
-    """The keys of a gateway. `recall` tells whether a key is still good, `tickets` gives one-use credentials.
+    """The keys of a gateway. `recall` tells whether a key is still good, `standing` whether somebody who came in may
+    stay, `tickets` gives one-use credentials.
 
     `is_sole`: this process alone writes the ring, so what it remembers stays true while the store is away.
     """
@@ -63,6 +53,7 @@ class Keys:
         signals: Announcer | None = None,
         is_sole: bool = False,
         believe_s: float = 30.0,
+        revocations: Revocations | None = None,
     ) -> None:
         self._ring = ring
         self._clock = clock
@@ -71,7 +62,10 @@ class Keys:
         self._news: News | None = None
         self.tasks = TaskSet()
         self.recall = KeyRecall(ring, clock, tasks=self.tasks, is_sole=is_sole, believe_s=believe_s)
-        self.tickets = Tickets(clock, is_good=lambda principal: self.recall.is_good(principal.id))
+        self.standing = Standing(self.recall)
+        self.tickets = Tickets(clock, is_good=self.standing.holds)
+        self._revocations = revocations
+        bus.subscribe(KeyRevoked, lambda event: self.recall.forget(event.key_id))
 
     async def start(self) -> None:
         """Read every key into memory and listen for changes made by other gateways."""
@@ -88,11 +82,15 @@ class Keys:
             self._news = None
 
     async def authenticate(self, text: str, *, remembered_only: bool = False) -> Principal:
-        """Whose key this is. Unauthenticated when it is malformed, unknown, wrong, expired or revoked.
+        """Whose key, or token, this is. Unauthenticated when it is malformed, unknown, wrong, expired or revoked.
 
         With `remembered_only` an id that is not in memory is refused as Limited without reading the store: for
         callers that failed too often. Unavailable while the store cannot confirm a key (fail closed).
         """
+        if looks_like_token(text) and self.standing.tokens is not None:
+            if remembered_only:
+                raise Limited("too many failed attempts from this address", retry_after_s=1.0)
+            return await self.standing.tokens.authenticate(text)
         parts = parse_key(text)
         if parts is None:
             raise Unauthenticated("the credential is not valid")
@@ -120,6 +118,7 @@ class Keys:
         user_id: str = "",
         app_id: str = "",
         prefixes: Iterable[str] = (),
+        worker_id: str = "",
         expires_at: float | None = None,
     ) -> tuple[KeyRecord, str]:
         """A new key: its record and its text, which nobody can show again. `by` None is the gateway itself."""
@@ -140,6 +139,7 @@ class Keys:
             created_at=now,
             expires_at=expires_at,
             prefixes=tuple(prefixes),
+            worker_id=worker_id,
         )
         _check(record, now)
         await self._ring.save(record)
@@ -161,6 +161,8 @@ class Keys:
             finally:
                 self.recall.forget(key_id)
             await self._changed(key_id, is_revoked=True)
+            if self._revocations is not None:
+                await self._revocations.take_back(key_id, keep_s=TOLD_S)
             record = await self._found(by, key_id)
         return record
 
@@ -234,6 +236,7 @@ def _check(record: KeyRecord, now: float) -> None:
         "/user_id": not is_person_id(record.user_id),
         "/app_id": not is_person_id(record.app_id),
         "/prefixes": len(record.prefixes) > MAX_PREFIXES or not all(map(is_prefix, record.prefixes)),
+        "/worker_id": record.worker_id != "" and not is_worker_id(record.worker_id),
         "/expires_at": record.expires_at is not None and not now < record.expires_at <= now + MAX_LIFE_S,
     }
     for path, is_wrong in complaints.items():

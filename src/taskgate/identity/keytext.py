@@ -12,7 +12,8 @@ import secrets
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SHAPE = re.compile(r"tg_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
-_INSIDE = re.compile(r"tg_[a-z0-9]{12}_[A-Za-z0-9_-]{43}")
+_INSIDE = re.compile(r"tgj?_[a-z0-9]{12}_[A-Za-z0-9_-]{43}")
+_ID = re.compile(r"[a-z0-9]{12}")
 KEY_LENGTH = 59
 
 
@@ -31,6 +32,11 @@ def parse_key(text: str) -> tuple[str, str] | None:
     return None if match is None else (match[1], match[2])
 
 
+def is_key_id(text: str) -> bool:
+    """Whether the text has the shape of a key's public id."""
+    return _ID.fullmatch(text) is not None
+
+
 def digest_of_secret(secret: str) -> bytes:
     """What is stored of a secret."""
     return hashlib.sha256(secret.encode()).digest()
@@ -38,9 +44,9 @@ def digest_of_secret(secret: str) -> bytes:
 
 def holds_key(text: str) -> bool:
     """Whether a key stands anywhere in the text."""
-    return "tg_" in text and _INSIDE.search(text) is not None
+    return "tg" in text and _INSIDE.search(text) is not None
 
 
 def starred(text: str) -> str:
     """The text with the secret of every key in it as stars, for people and logs."""
-    return _INSIDE.sub(lambda match: match[0][:16] + "******", text)
+    return _INSIDE.sub(lambda match: match[0][:-43] + "******", text)

@@ -50,6 +50,59 @@ class KeyRing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """A join token as stored: the SHA-256 of its secret, and what the key will be that a worker gets for it.
+
+    An empty `worker_id` lets the worker name itself. `key_days` None: its key does not end by itself.
+    """
+
+    id: str
+    secret_sha256: bytes
+    site_id: str
+    scopes: frozenset[str]
+    worker_id: str = ""
+    key_days: float | None = None
+    created_at: float
+    created_by: str
+    expires_at: float
+    used_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """Something taken back by name: a key's id, a subject, a token. It refuses what was issued until `before`.
+
+    After `keep_until` nothing lives that it could refuse.
+    """
+
+    name: str
+    before: float
+    keep_until: float
+
+
+class TokenBook(Protocol):
+    """Tokens that were given out to be used once, and names that were taken back."""
+
+    async def invite(self, invitation: Invitation) -> None:
+        """Keep a fresh invitation; those that ended a day ago are forgotten."""
+        ...
+
+    async def find(self, invitation_id: str) -> Invitation | None: ...
+
+    async def use(self, invitation_id: str, at: float) -> bool:
+        """Whether the caller may honour it: True for one caller in all, and for nobody once it has expired at `at`."""
+        ...
+
+    async def take_back(self, revocation: Revocation) -> None:
+        """Keep it, or the later of two moments for a name that was taken back before; what is past its time goes."""
+        ...
+
+    async def taken_back(self, within_s: float) -> list[Revocation]:
+        """What was kept in the last `within_s` seconds by the store's own clock, in no order; infinity gives all."""
+        ...
+
+
 class OneUse(Protocol):
     """Values that can be taken once, by whichever gateway is asked first: tickets, nonces."""
 

@@ -35,7 +35,8 @@ class Principal:
     """Who is calling. `id` names the credential (an API key's public part, a subject, a SPIFFE id), never a secret.
 
     With `prefixes` it registers services only below these paths. With a `worker_id` it is this one worker and no other.
-    A credential that ends by itself has `expires_at`; a token can be taken back by its own name, `token_id`.
+    A credential that ends by itself has `expires_at`; a token has `issued_at` and is taken back by its own name,
+    `token_id`.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Principal:
     prefixes: tuple[str, ...] = ()
     worker_id: str = ""
     token_id: str = ""
+    issued_at: float = 0.0
     expires_at: float | None = None
 
     def is_named(self, name: str) -> bool:

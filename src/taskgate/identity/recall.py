@@ -119,6 +119,13 @@ class KeyRecall:
             return False
         return found.is_good(self._clock.now())
 
+    def holds(self, key_id: str) -> bool:
+        """Whether the key is known to be good, from memory alone; False also where it is time to ask the store."""
+        found = self._known.get(key_id)
+        if found is None or self._clock.monotonic() >= found.renew_at:
+            return False
+        return found.is_good(self._clock.now())
+
     async def find(self, key_id: str) -> Remembered | None:
         """The key as it may be believed now; None when there is none. Unavailable when nobody can tell."""
         found = self._known.get(key_id)

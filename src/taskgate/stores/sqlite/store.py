@@ -22,6 +22,7 @@ from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.roster import SqliteRoster
 from taskgate.stores.sqlite.services import SqliteServiceBook
 from taskgate.stores.sqlite.statements import MIGRATIONS
+from taskgate.stores.sqlite.tokens import SqliteTokenBook
 from taskgate.stores.sqlite.writer import Writer
 
 FILE = "taskgate.db"
@@ -42,6 +43,7 @@ class SqliteStore:
         self.census = SqliteCensus(lister)
         self.catalogue = SqliteCatalogue(self.writer, reader)
         self.keyring = SqliteKeyRing(self.writer, reader)
+        self.token_book = SqliteTokenBook(self.writer, reader, clock)
         self.roster = SqliteRoster(self.writer, reader)
         self.services = SqliteServiceBook(self.writer, reader)
         self.leadership = SqliteLeadership(self.writer, clock)

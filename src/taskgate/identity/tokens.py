@@ -1,0 +1,241 @@
+"""Tokens: short-lived credentials that this installation, or an issuer that it believes, has signed.
+
+One of ours is made out of another good credential, lives a quarter of an hour, may do less than that one and never
+more, and is good only as long as the key behind it: revoking the key ends its tokens. Changing token for token goes on
+for `chain_s` at most and never beyond the end of the first credential; then that has to be shown again. An issuer's
+token is good as its row says. What was proven is remembered by its digest, so that a token in use costs one hash;
+whether it was taken back is asked each time, by `jti` and by subject and never by its text.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from taskgate.clock import Clock
+from taskgate.errors import Forbidden, InvalidInput, Unauthenticated
+from taskgate.identity.issuers import Issuer
+from taskgate.identity.jose import (
+    LEEWAY_S,
+    MAX_TOKEN_LENGTH,
+    Unproven,
+    VerifyingKey,
+    check_claims,
+    moment_of,
+    prove,
+    read_token,
+    refused,
+    text_of,
+)
+from taskgate.identity.keytext import is_key_id
+from taskgate.identity.principal import SCOPES, Kind, Principal
+from taskgate.identity.recall import KeyRecall
+from taskgate.identity.revocations import Revocations
+from taskgate.identity.token_keys import TokenKeys
+from taskgate.ids import is_worker_id, new_token
+
+TYPE = "at+jwt"
+MIN_LIFE_S = 10.0
+REMEMBERED = 20_000
+
+
+class KeySets(Protocol):
+    """The public keys of issuers."""
+
+    async def key(self, issuer: Issuer, key_id: str) -> VerifyingKey | None:
+        """The key of that name; None when the issuer has none. Unavailable when nobody can tell."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A token whose signature and claims were right. Of ours: `source_id` is the API key it was made from ("" for none)
+    and `until` the moment beyond which it is not changed for another."""
+
+    principal: Principal
+    source_id: str = ""
+    until: float = 0.0
+
+
+class Tokens:
+    """Makes, checks and takes back tokens. `name` is both issuer and audience of ours."""
+
+    def __init__(
+        self,
+        keys: TokenKeys,
+        *,
+        clock: Clock,
+        recall: KeyRecall,
+        revocations: Revocations,
+        issuers: Mapping[str, Issuer],
+        key_sets: KeySets,
+        name: str = "taskgate",
+        life_s: float = 900.0,
+        chain_s: float = 86_400.0,
+    ) -> None:
+        self.keys = keys
+        self.revocations = revocations
+        self._clock = clock
+        self._recall = recall
+        self._issuers = issuers
+        self._key_sets = key_sets
+        self._name = name
+        self._life_s = life_s
+        self._chain_s = chain_s
+        self._proven: OrderedDict[bytes, Proven] = OrderedDict()
+        self._own: OrderedDict[str, Proven] = OrderedDict()
+
+    async def authenticate(self, text: str) -> Principal:
+        """Whose token this is; Unauthenticated when it is not good. Unavailable when nobody can tell (fail closed)."""
+        digest = sha256(text.encode("utf-8", "replace")).digest()
+        found = self._proven.get(digest)
+        if found is None:
+            found = await self._prove(read_token(text))
+            self._proven[digest] = found
+            while len(self._proven) > REMEMBERED:
+                self._proven.popitem(last=False)
+        try:
+            await self._check(found)
+        except Unauthenticated:
+            self._proven.pop(digest, None)
+            raise
+        return found.principal
+
+    def recalled(self, text: bytes) -> Principal | None:
+        """Whose token this is, from memory alone; None when only `authenticate` can tell."""
+        found = self._proven.get(sha256(text).digest())
+        if found is None or self.refuses(found.principal):
+            return None
+        if found.source_id and not self._recall.holds(found.source_id):
+            return None
+        return found.principal
+
+    def refuses(self, principal: Principal) -> bool:
+        """Whether a principal that came in by a token or a certificate has to go: taken back, or past its time."""
+        now, names = self._clock.now(), (principal.id, principal.token_id)
+        if principal.expires_at is not None and now >= principal.expires_at + LEEWAY_S:
+            return True
+        return any(name and self.revocations.refuses(name, issued_at=principal.issued_at) for name in names)
+
+    async def exchange(
+        self, by: Principal, *, scopes: Iterable[str] | None = None, life_s: float | None = None, worker_id: str = ""
+    ) -> tuple[str, Principal]:
+        """A token for what `by` may do, or less, and the principal it stands for. Forbidden for more than that."""
+        wanted = by.scopes if scopes is None else frozenset(scopes)
+        if not wanted or wanted - SCOPES:
+            raise InvalidInput("scopes are one or more of those that exist", extra={"path": "/scopes"})
+        if not all(by.may(scope) for scope in wanted):
+            raise Forbidden("a token never may do more than the credential it is made from")
+        life_s = self._life_s if life_s is None else life_s
+        if not MIN_LIFE_S <= life_s <= self._life_s:
+            raise InvalidInput(f"life_s is within {MIN_LIFE_S:g}..{self._life_s:g}", extra={"path": "/life_s"})
+        if worker_id and (not is_worker_id(worker_id) or by.worker_id not in ("", worker_id)):
+            raise Forbidden("this credential is another worker's", code="WORKER_ID_BOUND")
+        now = round(self._clock.now(), 3)
+        source_id, until = await self._origin(by, now)
+        if until < now + MIN_LIFE_S:
+            raise refused("was changed for others long enough: show the first credential again", code="TOKEN_EXPIRED")
+        claims = self._claims(
+            by, wanted, now=now, expires_at=min(now + life_s, until), worker_id=worker_id or by.worker_id
+        )
+        claims.update({"until": until, **({"src": source_id} if source_id else {})})
+        text = self.keys.signing(now).signed(claims, kind=TYPE)
+        if len(text) > MAX_TOKEN_LENGTH:
+            raise InvalidInput("this credential says more than a token can hold", code="TOKEN_TOO_LARGE")
+        return text, _principal(claims)
+
+    async def take_back(self, name: str) -> None:
+        """Refuse, from now on, a token by its id or all of a subject's; at every gateway, and on living connections."""
+        longest_s = max([self._chain_s, *(issuer.max_age_s for issuer in self._issuers.values())])
+        await self.revocations.take_back(name, keep_s=longest_s)
+
+    async def _origin(self, by: Principal, now: float) -> tuple[str, float]:
+        """The API key at the beginning of a credential ("" for none), and until when tokens are made from it."""
+        known = self._own.get(by.token_id)
+        if known is not None:
+            return known.source_id, known.until
+        until = now + self._chain_s if by.expires_at is None else min(now + self._chain_s, by.expires_at)
+        return (by.id if await self._is_key(by.id) else ""), until
+
+    async def _is_key(self, name: str) -> bool:
+        return is_key_id(name) and await self._recall.find(name) is not None
+
+    def _claims(
+        self, by: Principal, scopes: frozenset[str], *, now: float, expires_at: float, worker_id: str
+    ) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "iss": self._name,
+            "aud": self._name,
+            "sub": by.id,
+            "jti": new_token(),
+            "iat": now,
+            "exp": expires_at,
+            "scope": " ".join(sorted(scopes)),
+            "kind": by.kind,
+            "site": by.site_id,
+            "name": by.name,
+        }
+        extras = {"user": by.user_id, "app": by.app_id, "worker": worker_id, "prefixes": list(by.prefixes)}
+        return told | {name: value for name, value in extras.items() if value}
+
+    async def _prove(self, token: Unproven) -> Proven:
+        now = self._clock.now()
+        name = text_of(token.claims, "iss")
+        if name == self._name:
+            return self._proven_own(token, now)
+        issuer = self._issuers.get(name)
+        if issuer is None:
+            raise refused("is of an issuer that is not believed here")
+        if token.type != issuer.type.lower() or token.algorithm not in issuer.algorithms:
+            raise refused("is of another type or algorithm than this issuer's")
+        key = await self._key_sets.key(issuer, token.key_id)
+        if key is None:
+            raise refused("is signed with an unknown key")
+        prove(token, key)
+        check_claims(token.claims, audience=issuer.audience, now=now, max_age_s=issuer.max_age_s)
+        return Proven(principal=issuer.principal(token.claims))
+
+    def _proven_own(self, token: Unproven, now: float) -> Proven:
+        key = self.keys.verifying(now).get(token.key_id)
+        if token.type != TYPE or key is None:
+            raise refused("is of another type, or signed with an unknown key")
+        prove(token, key)
+        claims = token.claims
+        check_claims(claims, audience=self._name, now=now, max_age_s=self._life_s)
+        found = Proven(
+            principal=_principal(claims),
+            source_id=text_of(claims, "src") if "src" in claims else "",
+            until=moment_of(claims, "until"),
+        )
+        self._own[found.principal.token_id] = found
+        while len(self._own) > REMEMBERED:
+            self._own.popitem(last=False)
+        return found
+
+    async def _check(self, found: Proven) -> None:
+        if self.refuses(found.principal):
+            raise refused("has expired or was taken back", code="TOKEN_EXPIRED")
+        if found.source_id and not await self._recall.is_good(found.source_id):
+            raise refused("was made from a key that is not good any more", code="KEY_REVOKED")
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    """Whom claims of ours stand for."""
+    kind: Kind = claims["kind"]
+    return Principal(
+        id=text_of(claims, "sub"),
+        name=claims["name"],
+        kind=kind,
+        scopes=frozenset(claims["scope"].split()),
+        site_id=claims["site"],
+        user_id=claims.get("user", ""),
+        app_id=claims.get("app", ""),
+        prefixes=tuple(claims.get("prefixes", ())),
+        worker_id=claims.get("worker", ""),
+        token_id=f"jti:{text_of(claims, 'jti')}",
+        issued_at=moment_of(claims, "iat"),
+        expires_at=moment_of(claims, "exp"),
+    )

@@ -1,0 +1,1 @@
+SELECT used_at, content FROM invitations WHERE id = $1::text

@@ -1,0 +1,2 @@
+WITH {clock}
+DELETE FROM invitations WHERE expires_at < (SELECT now FROM clock) - 86400

@@ -1,0 +1,1 @@
+SELECT {invitation_columns} FROM invitations WHERE id = ?

@@ -1,0 +1,1 @@
+INSERT INTO invitations ({invitation_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,1 @@
+DELETE FROM revocations WHERE keep_until < ?

@@ -1,0 +1,1 @@
+SELECT name, before, keep_until FROM revocations WHERE noted_at >= ?
