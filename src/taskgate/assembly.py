@@ -2,20 +2,18 @@
 
 `build` makes every part and wires them; `Gateway.start` opens the stores, loads the snapshots and starts the
 background work; `Gateway.stop` ends it in reverse. Building does no I/O, so that `taskgate check` can build
-without starting. The graph is made in four steps, each standing on those before it: ground (stores, keys, who is
-connected), leases, moves (everything that changes a run), callers (what the doors offer).
+without starting. The graph is made in three steps, each standing on those before it: ground (stores, keys, who is
+connected), moves (everything that changes a run), callers (what the doors offer).
 """
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from pathlib import Path
 
 from taskgate.bridges.opening import open_bridges
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
-from taskgate.cluster import duty_of, neighbourly
 from taskgate.config import Settings
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.live import Live
@@ -29,7 +27,8 @@ from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan, Part
-from taskgate.past import Past, past_of, settings_of_the_janitor
+from taskgate.moves import Moves, moves_of
+from taskgate.past import Past, past_of
 from taskgate.proxy.calling import PoolCaller
 from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.holders import ServiceHolders
@@ -39,41 +38,16 @@ from taskgate.reach.pinning import Reach
 from taskgate.routes.health import Healths
 from taskgate.routes.records import CallRecords
 from taskgate.routes.registry import Registry
-from taskgate.runs.alarm import Alarm
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
-from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.endings import RunEndings
 from taskgate.runs.intake import Intake
-from taskgate.runs.janitor import DUTY, Janitor
-from taskgate.runs.leases import Leases
-from taskgate.runs.leasing import Leasing
-from taskgate.runs.matching import Matcher
-from taskgate.runs.narrating import Narrator
-from taskgate.runs.reporting import Reports
-from taskgate.runs.settling import Settler
 from taskgate.runs.standings import Standings
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores, open_stores
 from taskgate.stores.secret_file import SecretFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moves:
-    """Everything that changes a run after it was accepted."""
-
-    leases: Leases
-    leasing: Leasing
-    matcher: Matcher
-    dispatcher: Dispatcher
-    settler: Settler
-    reports: Reports
-    narrator: Narrator
-    janitor: Janitor
-    waiters: Waiters
-    neighbourly: list[Part]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +105,7 @@ def build(
         stores = open_stores(settings.database_url, clock=clock, probe=probe)
     ground = ground_of(settings, clock, probe=probe, stores=stores)
     waiters = Waiters(ground.bus)
-    moves = _moves(ground, waiters)
+    moves = moves_of(ground, waiters)
     intake = _intake(ground, moves)
     past = past_of(settings, stores, clock=ground.clock)
     desk = _desk(ground, moves, intake=intake, waiters=waiters, past=past)
@@ -177,79 +151,6 @@ def build(
         recorder=recorder,
         waits=waits,
         life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts)),
-    )
-
-
-def _moves(ground: Ground, waiters: Waiters) -> Moves:
-    stores, runs = ground.stores, ground.settings.runs
-    leases = Leases()
-    leasing = Leasing(
-        stores.ledger,
-        stores.book,
-        leases=leases,
-        definitions=ground.definitions,
-        bus=ground.bus,
-        clock=ground.clock,
-        settings=runs,
-    )
-    matcher = Matcher(ground.fleet, offer_s=runs.offer_s)
-    dispatcher = Dispatcher(
-        stores.ledger,
-        stores.ready,
-        definitions=ground.definitions,
-        fleet=ground.fleet,
-        matcher=matcher,
-        probe=ground.probe,
-        on_delivered=leasing.deliver,
-        is_shared=stores.is_shared,
-    )
-    alarm = Alarm(ground.clock)
-    settler = _settler(ground, dispatcher, alarm=alarm)
-    reports = Reports(leases, settler, book=stores.book, fleet=ground.fleet, settings=runs)
-    return Moves(
-        leases=leases,
-        leasing=leasing,
-        matcher=matcher,
-        dispatcher=dispatcher,
-        settler=settler,
-        reports=reports,
-        narrator=Narrator(stores.journal, leases, bus=ground.bus, clock=ground.clock),
-        janitor=_janitor(ground, leases, reports=reports, settler=settler, dispatcher=dispatcher, alarm=alarm),
-        waiters=waiters,
-        neighbourly=neighbourly(ground, leases=leases, reports=reports, waiters=waiters),
-    )
-
-
-def _settler(ground: Ground, dispatcher: Dispatcher, *, alarm: Alarm) -> Settler:
-    return Settler(
-        ground.stores.ledger,
-        ground.definitions,
-        bus=ground.bus,
-        clock=ground.clock,
-        rng=random.Random(),
-        probe=ground.probe,
-        requeue=dispatcher.replace,
-        dequeue=ground.stores.ready.withdraw,
-        on_timer=alarm.remind,
-    )
-
-
-def _janitor(
-    ground: Ground, leases: Leases, *, reports: Reports, settler: Settler, dispatcher: Dispatcher, alarm: Alarm
-) -> Janitor:
-    return Janitor(
-        ground.stores.ledger,
-        ground.stores.book,
-        duty=duty_of(ground, DUTY),
-        leases=leases,
-        reports=reports,
-        settler=settler,
-        dispatcher=dispatcher,
-        fleet=ground.fleet,
-        alarm=alarm,
-        clock=ground.clock,
-        settings=settings_of_the_janitor(ground.settings),
-        journal=ground.stores.journal,
     )
 
 

@@ -5,6 +5,12 @@ A gateway on stores of its own has none of these parts, and pays for none of the
 
 from __future__ import annotations
 
+from functools import partial
+
+from taskgate import __version__
+from taskgate.fleet.fleet import posted
+from taskgate.fleet.moving import Arrived, Moving
+from taskgate.fleet.neighbours import Neighbours
 from taskgate.ground import Ground
 from taskgate.lifespan import Part
 from taskgate.runs.duty import Duty
@@ -22,19 +28,41 @@ def duty_of(ground: Ground, name: str) -> Duty:
 
 def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Waiters) -> list[Part]:
     """The parts, none for a gateway that is alone."""
-    if not ground.stores.is_shared:
+    stores = ground.stores
+    if not stores.is_shared:
         return []
     parts: list[Part] = [] if ground.catalogue_news is None else [ground.catalogue_news]
-    return [
-        *parts,
+    if stores.board is not None:
+        neighbours = Neighbours(stores.board, name=ground.name, version=__version__, clock=ground.clock)
+        parts += [_moving(ground, neighbours, reports), neighbours]
+    parts.append(
         Tidings(
-            ground.stores.signals,
-            ground.stores.book,
+            stores.signals,
+            stores.book,
             name=ground.name,
             bus=ground.bus,
             leases=leases,
             waiters=waiters,
             reports=reports,
             fleet=ground.fleet,
-        ),
-    ]
+        )
+    )
+    return parts
+
+
+def _moving(ground: Ground, neighbours: Neighbours, reports: Reports) -> Moving:
+    async def moved(said: Arrived) -> None:
+        await reports.moved(said.worker_id, instance=said.instance, held=said.held)
+
+    moving = Moving(
+        ground.stores.signals,
+        name=ground.name,
+        bus=ground.bus,
+        fleet=ground.fleet,
+        neighbours=neighbours,
+        on_moved=moved,
+    )
+    neighbours.workers = partial(posted, ground.fleet)
+    ground.fleet.neighbours = neighbours
+    ground.fleet.drain_elsewhere = moving.ask_drain
+    return moving

@@ -8,12 +8,13 @@ which is written at hello, bye and loss and never per heartbeat.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from taskgate.clock import Clock
 from taskgate.errors import NotFound, NotNow, StoreError
 from taskgate.fleet.holder import Holder, Labels
+from taskgate.fleet.neighbours import Neighbours, Penman, WorkerPost
 from taskgate.fleet.ports import Roster, WorkerRecord
 
 _log = logging.getLogger(__name__)
@@ -46,10 +47,12 @@ class Fleet:
     def __init__(self, roster: Roster, clock: Clock, *, heartbeat_s: float = 10.0) -> None:
         self._roster = roster
         self._clock = clock
-        self._degraded_after_s = heartbeat_s * 1.5
+        self.penman = Penman(clock, late_after_s=heartbeat_s * 1.5)
         self._holders: dict[str, Holder] = {}
         self.by_task: dict[str, dict[str, Holder]] = {}
         self.generation = 0
+        self.neighbours: Neighbours | None = None
+        self.drain_elsewhere: Callable[[str], Awaitable[None]] = _nowhere
 
     def __iter__(self) -> Iterator[Holder]:
         return iter(tuple(self._holders.values()))
@@ -102,14 +105,20 @@ class Fleet:
     async def drain(self, worker_id: str, *, site_id: str | None) -> None:
         """Ask a worker to finish what it holds and leave. NotFound when it is not connected (or another site's)."""
         holder = self._holders.get(worker_id)
-        if holder is None or (site_id is not None and holder.site_id not in (None, site_id)):
+        found = holder or seen_elsewhere(self, worker_id)
+        if found is None or (site_id is not None and found.site_id not in (None, site_id)):
             raise NotFound(f"no worker {worker_id} is connected", code="UNKNOWN_WORKER")
+        if holder is None:
+            await self.drain_elsewhere(worker_id)
+            return
         holder.draining = True
         holder.seat.drain(reason="asked by an operator", reconnect=False, delay_s=0.0)
 
     async def workers(self, site_id: str | None) -> list[WorkerView]:
         """Every worker ever seen that serves the site (None = all sites), connected ones first."""
         records = await self._roster.all(None)
+        if self.neighbours is not None:
+            await self.neighbours.look()
         views = [self._view(record) for record in records]
         seen = [view for view in views if site_id is None or view.site_id in (site_id, "*")]
         return sorted(seen, key=lambda view: (view.status == "offline", view.id))
@@ -124,9 +133,7 @@ class Fleet:
 
     def _view(self, record: WorkerRecord) -> WorkerView:
         holder = self._holders.get(record.worker_id)
-        late = holder is not None and self._clock.monotonic() - holder.last_heartbeat_at > self._degraded_after_s
-        status = "offline" if holder is None else "draining" if holder.draining else "degraded" if late else "online"
-        ago = 0.0 if holder is None else self._clock.monotonic() - holder.last_heartbeat_at
+        post = seen_elsewhere(self, record.worker_id) if holder is None else self.penman.post(holder)
         return WorkerView(
             id=record.worker_id,
             kind=record.kind,
@@ -135,12 +142,30 @@ class Fleet:
             tasks=record.tasks,
             labels=record.labels,
             slots=record.slots,
-            running=0 if holder is None else len(holder.held),
-            status=status,
-            load={} if holder is None else {"cpu": holder.load.cpu, "memory": holder.load.memory},
-            last_heartbeat_at=record.last_seen_at if holder is None else self._clock.now() - ago,
+            running=0 if post is None else post.running,
+            status="offline" if post is None else post.status,
+            load={} if post is None else post.load,
+            last_heartbeat_at=record.last_seen_at if post is None else post.last_heartbeat_at,
             first_seen_at=record.first_seen_at,
         )
+
+
+def able(fleet: Fleet) -> list[Holder | WorkerPost]:
+    """Every holder here and every worker that is connected to another gateway."""
+    away = {} if fleet.neighbours is None else fleet.neighbours.elsewhere()
+    return [*fleet, *(worker for worker in away.values() if fleet.find(worker.id) is None)]
+
+
+def posted(fleet: Fleet) -> list[WorkerPost]:
+    """The workers of this gateway, for the others to know."""
+    return [fleet.penman.post(holder) for holder in fleet if holder.target == WORKERS]
+
+
+def seen_elsewhere(fleet: Fleet, worker_id: str) -> WorkerPost | None:
+    """The worker of this id at another gateway, None when there is none (or it is here)."""
+    if fleet.neighbours is None or fleet.find(worker_id) is not None:
+        return None
+    return fleet.neighbours.elsewhere().get(worker_id)
 
 
 def evict(fleet: Fleet, key_id: str) -> None:
@@ -148,6 +173,10 @@ def evict(fleet: Fleet, key_id: str) -> None:
     for holder in fleet:
         if holder.key_id == key_id:
             holder.seat.close(*REVOKED)
+
+
+async def _nowhere(worker_id: str) -> None:
+    """There is no other gateway."""
 
 
 def _record(holder: Holder, now: float) -> WorkerRecord:

@@ -76,6 +76,11 @@ class Holder:
         """How many offers the worker will take right now."""
         return 0 if self.draining else self.credit - self.offered_count
 
+    @property
+    def running(self) -> int:
+        """How many runs it holds."""
+        return len(self.held)
+
     def can_do(self, task: str, *, version: str = "", labels: Labels = ()) -> bool:
         """Whether the worker offers this task in this version ("" = any) and has every required label."""
         versions = self.tasks.get(task)

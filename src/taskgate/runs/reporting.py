@@ -82,6 +82,19 @@ class Reports:
         for held in helds:
             self.release(held)
 
+    async def moved(self, worker_id: str, *, instance: str, held: Sequence[tuple[str, int]]) -> None:
+        """The worker is connected to another gateway now, from where it reports what it still holds.
+
+        What an older process of it held and the new one does not is ended at once; the rest is forgotten here.
+        """
+        gone: list[Held] = []
+        for one in self._leases.of_worker(worker_id):
+            if one.instance != instance and (one.run.id, one.run.attempt) not in held:
+                gone.append(one)
+            else:
+                self._leases.drop(one, tell=False)
+        await self.lost(gone, reason="the worker's link process died")
+
     async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
         """Like `lost`, for receipts that a goodbye names."""
         helds = [held for receipt in receipts if (held := self._leases.find(receipt)) is not None]

@@ -1,16 +1,18 @@
 """Why a run is not running: an answer for people, with a stable code per reason.
 
-It looks at the run and at who is connected at this moment, and changes nothing. Workers that do not serve the run's
-tenant are neither counted nor named.
+It looks at the run and at who is connected at this moment, to whichever gateway, and changes nothing. Workers that do
+not serve the run's tenant are neither counted nor named.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskgate.clock import Clock
-from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.fleet import Fleet, able
 from taskgate.fleet.holder import Holder
+from taskgate.fleet.neighbours import WorkerPost
 from taskgate.identity.principal import Principal
 from taskgate.runs.chain import SERVICE_PREFIX
 from taskgate.runs.desk import Desk
@@ -67,7 +69,7 @@ class Explainer:
         queue = run.queue
         if queue.task.startswith(SERVICE_PREFIX):
             return [self._service(run, queue.task.removeprefix(SERVICE_PREFIX))]
-        offering = [h for h in self._fleet if queue.task in h.tasks and h.serves(run.tenant.site_id)]
+        offering = [h for h in able(self._fleet) if queue.task in h.tasks and h.serves(run.tenant.site_id)]
         if not offering:
             return [Reason("NO_WORKER", f"no connected worker offers {queue.text()}")]
         fitting = [h for h in offering if h.can_do(queue.task, version=queue.version, labels=queue.labels)]
@@ -75,7 +77,7 @@ class Explainer:
             return [_misfit(offering, run)]
         if all(holder.draining for holder in fitting):
             return [Reason("DRAINING", "every worker that offers it is draining")]
-        held = sum(len(holder.held) for holder in fitting)
+        held = sum(holder.running for holder in fitting)
         slots = sum(holder.slots for holder in fitting)
         names = ", ".join(sorted(holder.id for holder in fitting)[:5])
         return [Reason("WORKERS_BUSY", f"{held} runs are held by {len(fitting)} workers with {slots} slots: {names}")]
@@ -89,7 +91,7 @@ class Explainer:
         return Reason("SERVICE_BUSY", f"the service {name} is doing {len(holder.held)} of at most {holder.slots} runs")
 
 
-def _misfit(offering: list[Holder], run: Run) -> Reason:
+def _misfit(offering: Sequence[Holder | WorkerPost], run: Run) -> Reason:
     queue = run.queue
     if queue.version and not any(queue.version in h.tasks[queue.task] for h in offering):
         return Reason("NO_SUCH_VERSION", f"no connected worker offers version {queue.version}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from taskgate.clock import Clock
 from taskgate.errors import InvalidInput
-from taskgate.fleet.ports import Roster
+from taskgate.fleet.ports import Board, Roster
 from taskgate.history.ports import EndedRuns
 from taskgate.identity.ports import KeyRing
 from taskgate.journal.ports import Journal
@@ -55,6 +55,7 @@ class Stores:
     calls: CallRecords
     parts: tuple[Part, ...] = ()
     is_shared: bool = False
+    board: Board | None = None
 
 
 def open_stores(url: str, *, clock: Clock, probe: Callable[[str], None]) -> Stores:

@@ -9,8 +9,10 @@ from typing import Any
 
 from taskgate.assembly import build
 from taskgate.config import Settings
+from taskgate.fleet.neighbours import Neighbours
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import Url
+from taskgate.stores.memory.board import MemoryBoard
 from taskgate.stores.opening import Stores, open_stores
 from taskgate.stores.settings import DatabaseSettings
 from taskgate.testing.clock import ManualClock
@@ -26,7 +28,7 @@ PATIENCE_S = 10.0
 def shared_stores(clock: ManualClock, **changes: Any) -> Stores:
     """Memory stores that several gateways stand on."""
     stores = open_stores("memory:", clock=clock, probe=lambda _: None)
-    return replace(stores, is_shared=True, **changes)
+    return replace(stores, **{"is_shared": True, "board": MemoryBoard(clock), **changes})
 
 
 class Neighbour(House):
@@ -36,6 +38,12 @@ class Neighbour(House):
         self.clock = clock
         self.gateway = build(settings, clock=clock, stores=stores)
         self.news = asyncio.Event()
+
+    @property
+    def neighbours(self) -> Neighbours:
+        found = self.gateway.fleet.neighbours
+        assert found is not None
+        return found
 
 
 async def eventually(claim: Callable[[], Any], within_s: float = PATIENCE_S) -> None:

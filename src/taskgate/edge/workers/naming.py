@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.errors import Forbidden
+from taskgate.fleet.fleet import seen_elsewhere
 from taskgate.identity.principal import Principal
 from taskgate.runs.task import SHARED
 
@@ -24,7 +25,7 @@ async def check_name(rooms: WorkerRooms, principal: Principal, worker_id: str) -
 
 def check_seat(rooms: WorkerRooms, principal: Principal, worker_id: str) -> None:
     """As `check_name`, for what can be told at once: who is connected now."""
-    seated = rooms.fleet.find(worker_id)
+    seated = rooms.fleet.find(worker_id) or seen_elsewhere(rooms.fleet, worker_id)
     if seated is not None and seated.key_id != principal.id:
         raise Forbidden(f"the worker id {worker_id} is in use with another key", code="WORKER_ID_TAKEN")
 

@@ -1,0 +1,148 @@
+"""A worker that is connected to two gateways: the newer connection wins everywhere (S36).
+
+Every arrival is announced, and all gateways hear the announcements in one order, their own among them. That order
+alone decides, no clock: who hears of an arrival elsewhere closes its own connection of that worker, unless its own
+announcement is still to come, for then its own is the newer one. An announcement that nobody heard is made up for by
+the board: a worker that two gateways have claimed for several readings is left to the one that it came to last.
+An operator's drain of a worker that is connected elsewhere goes the same way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from taskgate.bus import Bus
+from taskgate.errors import NotNow, StoreError
+from taskgate.events import WorkerJoined, WorkerLeft
+from taskgate.fleet.fleet import REPLACED, WORKERS, Fleet
+from taskgate.fleet.holder import Holder
+from taskgate.fleet.neighbours import Neighbours
+from taskgate.lifespan import TaskSet
+from taskgate.rereading import Announcer, News
+
+_log = logging.getLogger(__name__)
+TOPIC = "workers"
+DOUBTS = 3
+
+OnMoved = Callable[["Arrived"], Awaitable[None]]
+
+
+class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
+    """A worker came to a gateway, holding these attempts of runs."""
+
+    gateway: str
+    worker_id: str
+    instance: str
+    held: list[tuple[str, int]]
+
+
+class DrainAsked(msgspec.Struct, frozen=True, tag="drain"):
+    """Whoever has this worker shall drain it."""
+
+    worker_id: str
+
+
+class Moving:
+    """A part: announces arrivals and gives way to newer ones. `on_moved` settles what the worker held here."""
+
+    def __init__(
+        self,
+        signals: Announcer,
+        *,
+        name: str,
+        bus: Bus,
+        fleet: Fleet,
+        neighbours: Neighbours,
+        on_moved: OnMoved,
+    ) -> None:
+        self._signals = signals
+        self._name = name
+        self._fleet = fleet
+        self._neighbours = neighbours
+        self._on_moved = on_moved
+        self._unheard: dict[str, int] = {}
+        self._doubts: dict[str, int] = {}
+        self.tasks = TaskSet()
+        bus.subscribe(WorkerJoined, self._joined)
+        bus.subscribe(WorkerLeft, lambda _: neighbours.nudge())
+        neighbours.on_read.append(self._compare)
+
+    async def start(self) -> None:
+        self.tasks.spawn(self._listen(self._signals.subscribe(TOPIC)), name="news of workers")
+
+    async def stop(self) -> None:
+        await self.tasks.close()
+
+    async def ask_drain(self, worker_id: str) -> None:
+        """Have a worker of another gateway drained."""
+        await self._signals.publish(TOPIC, msgspec.json.encode(DrainAsked(worker_id)))
+
+    def _joined(self, event: WorkerJoined) -> None:
+        holder = self._fleet.find(event.worker_id)
+        if holder is None or holder.target != WORKERS:
+            return
+        self._unheard[holder.id] = self._unheard.get(holder.id, 0) + 1
+        news = Arrived(self._name, holder.id, holder.instance, list(holder.held.items()))
+        self.tasks.spawn(self._signals.publish(TOPIC, msgspec.json.encode(news)), name="announcing a worker")
+        self._neighbours.nudge()
+
+    async def _listen(self, news: News) -> None:
+        try:
+            while True:
+                message = await news.next()
+                if not message:
+                    self._unheard.clear()  # our own announcements may be among what was missed
+                    self._neighbours.nudge()
+                    continue
+                try:
+                    said: Arrived | DrainAsked = msgspec.json.decode(message, type=Arrived | DrainAsked)
+                except msgspec.MsgspecError:
+                    continue
+                if isinstance(said, DrainAsked):
+                    self._drain(said.worker_id)
+                else:
+                    await self._arrived(said)
+        finally:
+            news.close()
+
+    async def _arrived(self, said: Arrived) -> None:
+        if said.gateway == self._name:
+            left = self._unheard.pop(said.worker_id, 1) - 1
+            if left > 0:
+                self._unheard[said.worker_id] = left
+            return
+        if said.worker_id in self._unheard:
+            return
+        holder = self._fleet.find(said.worker_id)
+        if holder is not None:
+            _give_way(holder)
+        try:
+            await self._on_moved(said)
+        except (NotNow, StoreError) as error:
+            _log.warning("leases of %s run on: %s", said.worker_id, error)
+
+    def _drain(self, worker_id: str) -> None:
+        holder = self._fleet.find(worker_id)
+        if holder is not None:
+            holder.draining = True
+            holder.seat.drain(reason="asked by an operator", reconnect=False, delay_s=0.0)
+
+    def _compare(self) -> None:
+        """Two gateways that have one worker for several readings have missed each other's news."""
+        doubts: dict[str, int] = {}
+        for holder in self._fleet:
+            other = self._neighbours.elsewhere().get(holder.id)
+            if other is None or holder.target != WORKERS:
+                continue
+            doubts[holder.id] = self._doubts.get(holder.id, 0) + 1
+            if doubts[holder.id] >= DOUBTS and other.connected_at > self._fleet.penman.post(holder).connected_at:
+                _give_way(holder)
+        self._doubts = doubts
+
+
+def _give_way(holder: Holder) -> None:
+    holder.draining = True
+    holder.seat.close(REPLACED, "replaced by a newer connection")

@@ -1,0 +1,166 @@
+"""A worker is one worker at all gateways: listed, drained and explained anywhere, connected to one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from taskgate.errors import NotFound
+from taskgate.events import WorkerJoined
+from taskgate.fleet.neighbours import KEEP_S
+from taskgate.runs.run import Outcome, Status
+from tests.flows.gateways.pair import Neighbour, eventually
+from tests.flows.runs.house import ADMIN, Crew, receipt_of
+
+Pair = tuple[Neighbour, Neighbour]
+
+
+async def arrives(house: Neighbour, name: str, *tasks: str, held: Any = (), **options: Any) -> Crew:
+    """A worker connects, with leases that it brings along, as `edge/workers/arrival` has it."""
+    crew = Crew(house, name, tasks=tasks, credit=options.pop("credit", 1), **options)
+    await house.gateway.fleet.join(crew.holder)
+    assert await house.gateway.moves.leasing.adopt(crew.holder, list(held)) == []
+    house.gateway.bus.publish(WorkerJoined(name, "test"))
+    return crew
+
+
+async def test_workers_of_both_gateways_are_listed_at_either(pair: Pair) -> None:
+    here, there = pair
+    await arrives(here, "w1", "work", slots=2)
+    crew = await arrives(there, "w2", "work", credit=0)
+    crew.holder.held["some-run"] = 1
+    await here.neighbours.turn()
+    await there.neighbours.turn()
+    for house in pair:
+        views = {view.id: view for view in await house.gateway.fleet.workers(None)}
+        assert {name: (view.status, view.slots) for name, view in views.items()} == {
+            "w1": ("online", 2),
+            "w2": ("online", 1),
+        }
+        assert views["w2"].running == 1
+
+
+async def test_workers_of_a_gateway_that_died_are_offline_after_a_while(pair: Pair) -> None:
+    here, there = pair
+    await arrives(there, "w2", "work")
+    await there.neighbours.turn()
+    await there.neighbours.tasks.close()  # it says nothing any more, nor does it take its words back
+    here.clock.advance(KEEP_S + 0.1)
+    (view,) = await here.gateway.fleet.workers(None)
+    assert view.status == "offline"
+
+
+async def test_a_gateway_that_leaves_takes_its_words_back(pair: Pair) -> None:
+    here, there = pair
+    await arrives(there, "w2", "work")
+    await there.neighbours.turn()
+    await there.neighbours.stop()
+    (view,) = await here.gateway.fleet.workers(None)
+    assert view.status == "offline"
+
+
+async def test_why_knows_of_workers_elsewhere(pair: Pair) -> None:
+    here, there = pair
+    run = await here.submit("work")
+    assert await reasons(here, run.id) == ["NO_WORKER"]
+    await arrives(there, "w2", "work", credit=0)
+    await there.neighbours.turn()
+    await here.neighbours.turn()
+    assert await reasons(here, run.id) == ["WORKERS_BUSY"]
+    wanting = await here.submit("work", labels=(("gpu", "1"),))
+    assert (await reasons(here, wanting.id))[0] in ("LABELS", "WORKERS_BUSY")
+
+
+async def reasons(house: Neighbour, run_id: str) -> list[str]:
+    return [reason.code for reason in (await house.gateway.explainer.why(ADMIN, run_id)).reasons]
+
+
+async def test_a_drain_here_reaches_the_worker_there(pair: Pair) -> None:
+    here, there = pair
+    crew = await arrives(there, "w2", "work")
+    await there.neighbours.turn()
+    await here.neighbours.turn()
+    await here.gateway.fleet.drain("w2", site_id=None)
+    await eventually(lambda: crew.holder.draining)
+    with pytest.raises(NotFound):
+        await here.gateway.fleet.drain("nobody", site_id=None)
+
+
+async def test_s36_the_newer_connection_of_a_worker_wins_everywhere(pair: Pair) -> None:
+    here, there = pair
+    old = await arrives(here, "w1", "work")
+    await asyncio.sleep(0.01)
+    new = await arrives(there, "w1", "work")
+    await eventually(lambda: old.closed)
+    assert old.closed == (4409, "replaced by a newer connection")
+    assert new.closed is None
+    await here.gateway.fleet.leave(old.holder)
+    back = await arrives(here, "w1", "work")
+    await eventually(lambda: new.closed)
+    assert back.closed is None
+
+
+async def test_s36_of_two_that_come_at_once_one_stays(pair: Pair) -> None:
+    for number in range(10):
+        crews = await asyncio.gather(*(arrives(house, f"w{number}", "work") for house in pair))
+        await eventually(lambda: any(crew.closed for crew in crews))  # noqa: B023
+        await asyncio.sleep(0.005)
+        assert [crew.closed is None for crew in crews].count(True) == 1
+
+
+async def test_s36_a_worker_that_two_have_for_long_is_left_to_the_later(pair: Pair) -> None:
+    """The announcement was lost: what the gateways say on the board settles it."""
+    here, there = pair
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(here.gateway.stores.signals, "publish", unheard)
+        old = await arrives(here, "w1", "work")
+        here.clock.advance(1.0)
+        new = await arrives(there, "w1", "work")
+        await asyncio.sleep(0.01)
+    for _ in range(4):
+        await here.neighbours.turn()
+        await there.neighbours.turn()
+    assert old.closed is not None
+    assert new.closed is None
+
+
+async def unheard(topic: str, payload: bytes) -> None:
+    """News that nobody gets."""
+
+
+async def test_inv_f3_a_worker_that_moves_keeps_what_it_holds(pair: Pair) -> None:
+    """Result and log lines of a lease that the other gateway gave; that one forgets it without harm."""
+    here, there = pair
+    crew = await here.crew("w1", "work")
+    run = await here.submit("work", timeout_s=60.0)
+    crew.begin(crew.offers[0])
+    await here.until(lambda: here.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    moved = await arrives(there, "w1", "work", held=[receipt_of(crew.offers[0])])
+    await eventually(lambda: len(here.gateway.moves.leases) == 0)
+    assert crew.closed is not None
+    here.clock.advance(25.0)
+    renewed, stop = await there.gateway.moves.leasing.renew([receipt_of(crew.offers[0])])
+    assert len(renewed) == 1
+    assert stop == []
+    here.clock.advance(25.0)
+    assert await here.gateway.moves.janitor.sweep() == 0
+    assert (await moved.finish(crew.offers[0], "moved")).verdict == "applied"
+    ended = await here.run(run)
+    assert (ended.status, ended.output, ended.lost_count) == (Status.SUCCEEDED, b'"moved"', 0)
+
+
+async def test_what_a_dead_link_process_held_is_given_on_at_once(pair: Pair) -> None:
+    """It comes back at the other gateway as a new process, without the run."""
+    here, there = pair
+    crew = await here.crew("w1", "work", instance="i1")
+    run = await here.submit("work")
+    crew.begin(crew.offers[0])
+    await here.until(lambda: here.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    again = await arrives(there, "w1", "work", instance="i2")
+    there.gateway.moves.dispatcher.wake(again.holder)
+    await there.until(lambda: again.offers)
+    now = await here.run(run)
+    assert now.attempt == 2
+    assert now.attempts[0].outcome is Outcome.WORKER_LOST
