@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from taskgate.clock import Clock
 from taskgate.config import Settings
 from taskgate.history.archiver import Archiver
+from taskgate.history.ports import RunArchive
 from taskgate.history.reading import History
 from taskgate.lifespan import Part
 from taskgate.runs.settings import RunSettings
@@ -24,6 +25,7 @@ class Past:
     """History as callers read it, and what has to be started for it, in order."""
 
     history: History
+    archive: RunArchive | None = None
     archiver: Archiver | None = None
     parts: tuple[Part, ...] = ()
 
@@ -48,7 +50,7 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
         settings=settings.archive,
         keep_ended_s=settings.runs.keep_ended_s,
     )
-    return Past(history=History(archive), archiver=archiver, parts=(*opened, archiver))
+    return Past(history=History(archive), archive=archive, archiver=archiver, parts=(*opened, archiver))
 
 
 def settings_of_the_janitor(settings: Settings) -> RunSettings:

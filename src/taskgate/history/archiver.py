@@ -25,7 +25,7 @@ import logging
 from collections.abc import Sequence
 
 from taskgate.clock import Clock
-from taskgate.errors import NotNow, StoreError
+from taskgate.errors import TaskgateError
 from taskgate.history.packing import Appetite
 from taskgate.history.ports import BEGINNING, EndedRuns, RunArchive
 from taskgate.history.settings import ArchiveSettings
@@ -87,7 +87,7 @@ class Archiver:
         await self.tasks.close()
         try:
             await self._leadership.resign(DUTY, self._name)
-        except (NotNow, StoreError) as error:
+        except TaskgateError as error:
             _log.warning("the archiver's duty ends by itself: %s", error)
 
     @property
@@ -150,7 +150,7 @@ class Archiver:
                 if await self._leads():
                     rest_s = await self._turn()
                     self._tell_at = 0.0
-            except (NotNow, StoreError) as error:
+            except TaskgateError as error:
                 self.failure_count += 1
                 self._complain(error)
                 rest_s = AWAY_S

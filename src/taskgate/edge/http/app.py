@@ -27,6 +27,7 @@ from taskgate.edge.http.cors import Cors
 from taskgate.edge.http.document import DocumentEndpoint
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.health import HealthEndpoints
+from taskgate.edge.http.history import HistoryEndpoints
 from taskgate.edge.http.journal import JournalEndpoint
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.page import Page
@@ -158,7 +159,10 @@ class HttpDoor:
 
 def _hot_routes(doors: Doors, live: Live, *, max_body_bytes: int) -> list[RawRoute]:
     runs = RunEndpoints(doors, live, max_body_bytes=max_body_bytes)
+    history = HistoryEndpoints(doors, live)
     return [
+        RawRoute("GET", "/gateway/history", history.find),
+        RawRoute("GET", "/gateway/history/export", history.export),
         RawRoute("POST", "/v1/tasks/{task}/runs", runs.submit),
         RawRoute("POST", "/v1/tasks/{task}/runs/batch", runs.batch),
         RawRoute("GET", "/v1/runs/{run_id}", runs.read),

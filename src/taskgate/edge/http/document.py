@@ -39,6 +39,7 @@ OWN_TAGS = {
     "Dead letters": "Runs that failed for good.",
     "Queues": "How much waits, and who could take it.",
     "Calls": "Recorded calls of routes.",
+    "History": "Ended runs of long ago.",
     "Keys": "Who may call.",
     "Gateway": "Health, and this document.",
 }

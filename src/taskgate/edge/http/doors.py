@@ -12,6 +12,7 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
+from taskgate.history.reading import History
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
 from taskgate.identity.signing import IdentitySigner
@@ -34,6 +35,15 @@ class RunEntries(Protocol):
 
     def follow(self, run_id: str, after: int) -> AsyncIterator[list[Entry]]:
         """Entries behind `after`, stored ones and then live ones; ends behind the `result` entry."""
+        ...
+
+
+class Past(Protocol):
+    """What is kept for long."""
+
+    @property
+    def history(self) -> History:
+        """Ended runs."""
         ...
 
 
@@ -76,6 +86,9 @@ class Doors(Protocol):
 
     @property
     def run_journal(self) -> RunEntries: ...
+
+    @property
+    def past(self) -> Past: ...
 
     @property
     def registry(self) -> Registry: ...

@@ -24,6 +24,7 @@ from taskgate.errors import NotFound, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.journal.entry import Entry
 from taskgate.journal.page import Page
+from taskgate.runs.run import Run
 
 COMMENT_S = 15.0
 SLOW_READER_S = 30.0
@@ -49,7 +50,7 @@ class JournalEndpoint:
     async def read(self, call: Call, run_id: str) -> None:
         """A page behind `?after=`, or the stream when the caller accepts events."""
         principal = asking.caller_of(call)
-        run = await self._doors.desk.get(principal, run_id)
+        run = await self._run(principal, run_id)
         query = asking.query_of(call, "after", "limit")
         after = asking.number_of(query.get("after", "0"), "after", low=0, high=MAX_SEQ)
         last_id = call.headers.get(b"last-event-id")
@@ -67,6 +68,13 @@ class JournalEndpoint:
             ended=ended,
         )
         await call.answer(200, encoded(page))
+
+    async def _run(self, principal: Principal, run_id: str) -> Run:
+        try:
+            return await self._doors.desk.get(principal, run_id)
+        except NotFound:
+            await self._doors.past.history.get(principal, run_id)
+        raise NotFound("this run is history: its journal has been deleted", code="JOURNAL_GONE")
 
     async def _stream(self, call: Call, principal: Principal, run_id: str, after: int) -> None:
         entries = self._doors.run_journal.follow(run_id, after)

@@ -10,6 +10,7 @@ from typing import Any
 from taskgate.edge.http import shapes
 from taskgate.edge.http.bodies import BatchBody, SubmitBody, WaitBody
 from taskgate.edge.http.described import Gives, described, parameter
+from taskgate.edge.http.past_operations import past_operations
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
@@ -38,7 +39,7 @@ Operations = dict[tuple[str, str], dict[str, Any]]
 
 def raw_operations() -> Operations:
     """Operations by (method, path template)."""
-    return {**_submitting(), **_reading(), **_pages()}
+    return {**_submitting(), **_reading(), **past_operations(), **_pages()}
 
 
 def _submitting() -> Operations:

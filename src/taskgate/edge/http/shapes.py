@@ -74,11 +74,12 @@ class RunSummary(Given):
 
 
 class RunShape(RunSummary):
-    """A whole run."""
+    """A whole run. `archived`: it is history, the ledger has it no more and its journal may be gone."""
 
     input: Raw
     output: Raw | None
     attempts: list[AttemptShape]
+    archived: bool = False
 
 
 class AcceptedShape(Given):
