@@ -11,6 +11,8 @@ from taskgate.runs.ports import Census
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.census import MemoryCensus
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
+from taskgate.stores.postgres.census import PostgresCensus
+from taskgate.stores.postgres.store import PostgresStore
 from taskgate.stores.sqlite.store import SqliteStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.census import CensusContract
@@ -51,3 +53,24 @@ class TestOnSqlite(CensusContract):
     @pytest.fixture
     def census(self, store: SqliteStore) -> Census:
         return store.census
+
+
+class TestOnPostgres(CensusContract):
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    async def store(self, postgres_url: str, clock: ManualClock) -> AsyncIterator[PostgresStore]:
+        store = PostgresStore(postgres_url, clock=clock)
+        await store.start()
+        yield store
+        await store.stop()
+
+    @pytest.fixture
+    def stage(self, store: PostgresStore, clock: ManualClock) -> RunStage:
+        return RunStage(ledger=store.ledger, book=store.book, clock=clock)
+
+    @pytest.fixture
+    def census(self, store: PostgresStore) -> Census:
+        return PostgresCensus(store.pool)
