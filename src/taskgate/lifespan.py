@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from taskgate.errors import TaskgateError
 
 _log = logging.getLogger(__name__)
+CANCEL_AGAIN_S = 0.5
 
 
 class Part(Protocol):
@@ -102,9 +103,12 @@ class TaskSet:
         return not self._tasks
 
     async def close(self) -> None:
-        """Cancel every task and wait until the last one has ended."""
-        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
+        """Cancel every task and wait until the last one has ended.
+
+        A task that goes on is cancelled again: a library below it may have taken the first for a cut connection.
+        """
+        while tasks := {task for task in self._tasks if task is not asyncio.current_task()}:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._tasks.difference_update(tasks)
+            ended, _ = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
+            self._tasks.difference_update(ended)

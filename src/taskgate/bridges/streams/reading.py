@@ -97,7 +97,7 @@ class Reader:
         while True:
             with answering():
                 start, claimed, *gone = await self._scheduler.client.xautoclaim(
-                    stream, group, CONSUMER, idle_ms, start, count=PAGE, justid=True
+                    stream, group, CONSUMER, idle_ms, start, count=PAGE
                 )
             if gone and gone[0]:
                 _log.warning("%d entries of %s were trimmed before anybody did them", len(gone[0]), stream)

@@ -1,0 +1,276 @@
+"""A scheduler that speaks through Redis Streams, its real Redis, and a gateway over memory stores.
+
+The oracle is what the scheduler can read: its result stream, its log streams, what is left in its ready streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from redis.asyncio import Redis as Client
+from redis.exceptions import ConnectionError as RedisAway
+
+from taskgate.assembly import build
+from taskgate.bridges.settings import StreamsSettings
+from taskgate.config import Settings
+from taskgate.journal.entry import Batch, Draft
+from taskgate.secret import Url
+from taskgate.stores.settings import DatabaseSettings
+from tests.edge.http.house import ECHO, HandSeat, House
+from tests.servers.redis import Redis
+
+PATIENCE_S = 30.0
+READY = "antcode:task:ready:w1"
+GROUP = "antcode-workers"
+TASK = replace(ECHO, name="scheduler.run", input_schema=None)
+
+
+class Outside:
+    """The scheduler: writes entries and orders, reads results and logs."""
+
+    def __init__(self, url: str) -> None:
+        self.redis: Any = Client.from_url(url, decode_responses=True, protocol=2)
+
+    async def order(self, run_id: str, *, stream: str = READY, **fields: str) -> None:
+        await self.redis.xadd(stream, {"run_id": run_id, "task_id": f"task-{run_id}", "params": '{"n":1}', **fields})
+
+    async def results(self) -> list[dict[str, str]]:
+        return [fields for _, fields in await self.redis.xrange("antcode:task:result")]
+
+    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not await self._does(holds):
+            assert time.monotonic() < deadline, "it did not come to that"
+            await asyncio.sleep(0.02)
+
+    async def _does(self, holds: Callable[[], Awaitable[bool]]) -> bool:
+        try:
+            return await holds()
+        except RedisAway:  # its Redis is away for a moment
+            return False
+
+    async def until_results(self, count: int) -> list[dict[str, str]]:
+        async def enough() -> bool:
+            return len(await self.results()) >= count
+
+        await self.until(enough)
+        return await self.results()
+
+    async def is_drained(self, stream: str = READY) -> bool:
+        return not await self.redis.xlen(stream) and not (await self.redis.xpending(stream, GROUP))["pending"]
+
+
+@pytest.fixture
+async def outside(redis_url: str) -> AsyncIterator[Outside]:
+    made = Outside(redis_url)
+    yield made
+    await made.redis.aclose()
+
+
+@asynccontextmanager
+async def bridged(url: str, **settings: Any) -> AsyncIterator[House]:
+    streams = StreamsSettings(url=Url(url), sweep_s=0.1, **settings)
+    gateway = build(Settings(database=DatabaseSettings(url=Url("memory:")), streams=streams))
+    await gateway.start()
+    try:
+        yield House(gateway)
+    finally:
+        await gateway.stop()
+
+
+async def work(house: House, seat: HandSeat, *, lines: int = 0) -> None:
+    """Do everything that comes."""
+    while True:
+        task = await seat.offers.get()
+        if lines:
+            drafts = tuple(Draft(kind="log", at=1.0, text=f"line {n}", source_seq=n) for n in range(1, lines + 1))
+            await house.gateway.journal.append([Batch(subject=task.run_id, attempt=1, stream="stdout", drafts=drafts)])
+        await house.finish(task, {"said": "done"})
+
+
+@asynccontextmanager
+async def working(house: House, *, lines: int = 0) -> AsyncIterator[None]:
+    await house.define(TASK)
+    doing = asyncio.create_task(work(house, await house.worker("scheduler.run"), lines=lines))
+    yield
+    doing.cancel()
+
+
+async def test_entries_become_runs_and_results_and_logs_come_back(outside: Outside, redis_url: str) -> None:
+    for n in range(20):
+        await outside.order(f"r{n}", stream=f"antcode:task:ready:w{n % 3}")
+    async with bridged(redis_url) as house, working(house, lines=5):
+        results = await outside.until_results(20)
+        assert sorted(told["run_id"] for told in results) == sorted(f"r{n}" for n in range(20))
+        assert {(told["status"], told["exit_code"], told["worker_id"]) for told in results} == {("success", "0", "w1")}
+        assert {told["task_id"] for told in results} == {f"task-r{n}" for n in range(20)}
+        assert json.loads(results[0]["data"]) == {"said": "done"}
+        for n in range(3):
+            assert await outside.is_drained(f"antcode:task:ready:w{n}")
+
+        async def logged() -> bool:
+            return not await outside.redis.hlen("antcode:taskgate:logs")
+
+        await outside.until(logged)
+        for n in range(20):
+            lines = [fields for _, fields in await outside.redis.xrange(f"antcode:log:stream:r{n}")]
+            assert [line["content"] for line in lines if line["log_type"] == "stdout"] == [
+                f"line {n}" for n in range(1, 6)
+            ]
+            assert await outside.redis.ttl(f"antcode:log:stream:r{n}") > 0
+        assert await outside.redis.hlen("antcode:taskgate:open") == 0
+        assert await outside.redis.hlen("antcode:taskgate:by_order") == 0
+
+
+async def test_f20_an_entry_that_comes_twice_is_one_run(outside: Outside, redis_url: str) -> None:
+    async with bridged(redis_url) as house, working(house):
+        for _ in range(3):
+            await outside.order("same")
+        await outside.order("other")
+        await outside.until(outside.is_drained)
+        results = await outside.until_results(2)
+        await outside.until(outside.is_drained)
+        assert sorted(told["run_id"] for told in results) == ["other", "same"]
+
+
+async def test_poison_goes_to_the_dead_letters_with_its_reason(outside: Outside, redis_url: str) -> None:
+    await outside.redis.xadd(READY, {"params": "{}"})
+    await outside.order("bad", params="{")
+    await outside.redis.xadd(READY, {b"run_id": b"r", b"params": b"\xff\xfe"})
+    await outside.order("good")
+    await outside.redis.xadd(READY, {f"field{n}": "x" for n in range(3000)})
+    async with bridged(redis_url) as house, working(house):
+        await outside.until_results(1)
+        await outside.until(outside.is_drained)
+        raw: Any = Client.from_url(redis_url, protocol=2)
+        letters = [fields for _, fields in await raw.xrange(f"{READY}:dead_letter")]
+        await raw.aclose()
+        codes = [letter[b"_reason_code"] for letter in letters]
+        assert codes == [b"NO_RUN_ID", b"NOT_JSON", b"NOT_TEXT", b"NO_RUN_ID"]
+        assert (letters[1][b"run_id"], letters[1][b"_original_stream"]) == (b"bad", READY.encode())
+        assert [told["run_id"] for told in await outside.results()] == ["good"]
+
+
+async def test_an_unknown_task_waits_for_its_declaration_and_no_longer(outside: Outside, redis_url: str) -> None:
+    async with bridged(redis_url, patience_s=PATIENCE_S * 10) as house:
+        await outside.order("early")
+
+        async def is_read() -> bool:
+            groups = await outside.redis.xinfo_groups(READY)
+            return bool(groups) and bool(groups[0]["pending"])
+
+        await outside.until(is_read)
+        async with working(house):
+            assert (await outside.until_results(1))[0]["run_id"] == "early"
+    await outside.order("never", task="nobody.does")
+    async with bridged(redis_url, patience_s=0.2):
+        await outside.until(outside.is_drained)
+    letters = await outside.redis.xrange(f"{READY}:dead_letter")
+    assert [fields["_reason_code"] for _, fields in letters] == ["UNKNOWN_TASK"]
+
+
+async def test_what_a_dead_consumer_left_is_taken_over(outside: Outside, redis_url: str) -> None:
+    """A worker of the scheduler's own that read and never acknowledged: its backlog moves (seed defect)."""
+    await outside.order("left")
+    await outside.redis.xgroup_create(READY, GROUP, id="0")
+    assert await outside.redis.xreadgroup(GROUP, "dead worker", {READY: ">"})
+    async with bridged(redis_url, claim_idle_s=0.05) as house, working(house):
+        assert (await outside.until_results(1))[0]["run_id"] == "left"
+        await outside.until(outside.is_drained)
+
+
+async def test_a_cancel_of_the_scheduler(outside: Outside, redis_url: str) -> None:
+    async with bridged(redis_url) as house:
+        await house.define(TASK)
+        seat = await house.worker("scheduler.run")
+        await outside.order("r1")
+        async with asyncio.timeout(PATIENCE_S):
+            await seat.offers.get()
+        await outside.until(outside.is_drained)
+        await outside.redis.xadd("antcode:control:w1", {"control_type": "config_update", "config": "{}"})
+        await outside.redis.xadd("antcode:control:w1", {"control_type": "cancel", "run_id": "r1"})
+        await outside.redis.xadd("antcode:control:global", {"control_type": "cancel", "run_id": "unknown"})
+        told = (await outside.until_results(1))[0]
+        assert (told["run_id"], told["status"]) == ("r1", "cancelled")
+
+
+async def test_nothing_is_acknowledged_before_it_is_accepted(
+    outside: Outside, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that dies between the two steps: the entry is read again and meets its own run."""
+    from taskgate.bridges.streams.scheduler import Scheduler
+    from taskgate.errors import Unavailable
+
+    seen: list[str] = []
+
+    async def dies(self: Scheduler, stream: str, entry_id: bytes, **_: str) -> None:
+        seen.append(entry_id.decode())
+        raise Unavailable("cut before the acknowledgement")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scheduler, "accept", dies)
+        async with bridged(redis_url) as house:
+            await house.define(TASK)
+            await outside.order("r1")
+
+            async def tried() -> bool:
+                return len(seen) >= 2
+
+            await outside.until(tried)
+            assert len(set(seen)) == 1
+            runs = await house.gateway.stores.book.find(_all())
+            assert [run.idempotency_key for run in runs] == ["r1"]
+            assert (await outside.redis.xpending(READY, GROUP))["pending"] == 1
+
+
+async def test_results_that_nobody_returned_are_found(
+    outside: Outside, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The news of an end are lost: the sweep puts the result back, and once."""
+    monkeypatch.setattr("taskgate.bridges.streams.returning.Returner.told", lambda self, event: None)
+    async with bridged(redis_url) as house, working(house):
+        for n in range(5):
+            await outside.order(f"r{n}")
+        results = await outside.until_results(5)
+        assert len({told["run_id"] for told in results}) == len(results) == 5
+
+
+async def test_f9_the_schedulers_redis_dies_and_comes_back(tmp_path: Any) -> None:
+    """kill -9 with everything in flight: what Redis kept is done, and every result comes once."""
+    server = Redis(tmp_path / "redis", is_durable=True, settings={"appendfsync": "always"})
+    server.start()
+    outside = Outside(server.url)
+    try:
+        async with bridged(server.url) as house, working(house):
+            for n in range(30):
+                await outside.order(f"r{n}")
+            await outside.until_results(3)
+            server.kill()
+            server.start()
+            results = await outside.until_results(30)
+            assert sorted(told["run_id"] for told in results) == sorted(f"r{n}" for n in range(30))
+            await outside.until(outside.is_drained)
+    finally:
+        await outside.redis.aclose()
+        server.stop()
+
+
+async def test_of_two_gateways_one_reads(outside: Outside, redis_url: str) -> None:
+    async with bridged(redis_url) as house, working(house):
+        await outside.order("r1")
+        await outside.until_results(1)
+        leader = house.gateway.stores.leadership
+        assert await leader.campaign("streams-bridge", "somebody else", duration_s=60) is None
+
+
+def _all() -> Any:
+    from taskgate.runs.ports import RunFilter
+
+    return RunFilter(site_id="default")
