@@ -60,6 +60,7 @@ def _moving(ground: Ground, neighbours: Neighbours, reports: Reports) -> Moving:
         bus=ground.bus,
         fleet=ground.fleet,
         neighbours=neighbours,
+        clock=ground.clock,
         on_moved=moved,
     )
     neighbours.workers = partial(posted, ground.fleet)

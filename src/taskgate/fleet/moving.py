@@ -1,9 +1,10 @@
 """A worker that is connected to two gateways: the newer connection wins everywhere (S36).
 
-Every arrival is announced, and all gateways hear the announcements in one order, their own among them. That order
-alone decides, no clock: who hears of an arrival elsewhere closes its own connection of that worker, unless its own
-announcement is still to come, for then its own is the newer one. An announcement that nobody heard is made up for by
-the board: a worker that two gateways have claimed for several readings is left to the one that it came to last.
+Every arrival is announced. Who hears of an arrival elsewhere closes its own connection of that worker: what it hears
+of now is newer than what it has, whatever the clocks say. Only where both came within `AT_ONCE_S` the announcements may
+have crossed, and then the later of the two moments counts, or the later name. An announcement that nobody heard is made
+up for by the board: a worker that two gateways have claimed for several readings is left to the one that it came to
+last.
 An operator's drain of a worker that is connected elsewhere goes the same way.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from taskgate.bus import Bus
+from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.events import WorkerJoined, WorkerLeft
 from taskgate.fleet.fleet import REPLACED, WORKERS, Fleet
@@ -26,16 +28,18 @@ from taskgate.rereading import Announcer, News
 _log = logging.getLogger(__name__)
 TOPIC = "workers"
 DOUBTS = 3
+AT_ONCE_S = 1.0
 
 OnMoved = Callable[["Arrived"], Awaitable[None]]
 
 
 class Arrived(msgspec.Struct, frozen=True, tag="arrived"):
-    """A worker came to a gateway, holding these attempts of runs."""
+    """A worker came to a gateway at that moment (epoch seconds), holding these attempts of runs."""
 
     gateway: str
     worker_id: str
     instance: str
+    at: float
     held: list[tuple[str, int]]
 
 
@@ -56,14 +60,15 @@ class Moving:
         bus: Bus,
         fleet: Fleet,
         neighbours: Neighbours,
+        clock: Clock,
         on_moved: OnMoved,
     ) -> None:
         self._signals = signals
         self._name = name
         self._fleet = fleet
         self._neighbours = neighbours
+        self._clock = clock
         self._on_moved = on_moved
-        self._unheard: dict[str, int] = {}
         self._doubts: dict[str, int] = {}
         self.tasks = TaskSet()
         bus.subscribe(WorkerJoined, self._joined)
@@ -84,8 +89,8 @@ class Moving:
         holder = self._fleet.find(event.worker_id)
         if holder is None or holder.target != WORKERS:
             return
-        self._unheard[holder.id] = self._unheard.get(holder.id, 0) + 1
-        news = Arrived(self._name, holder.id, holder.instance, list(holder.held.items()))
+        at = self._arrived_at(holder)
+        news = Arrived(self._name, holder.id, holder.instance, at, list(holder.held.items()))
         self.tasks.spawn(self._signals.publish(TOPIC, msgspec.json.encode(news)), name="announcing a worker")
         self._neighbours.nudge()
 
@@ -94,8 +99,7 @@ class Moving:
             while True:
                 message = await news.next()
                 if not message:
-                    self._unheard.clear()  # our own announcements may be among what was missed
-                    self._neighbours.nudge()
+                    self._neighbours.nudge()  # what was missed is on the board
                     continue
                 try:
                     said: Arrived | DrainAsked = msgspec.json.decode(message, type=Arrived | DrainAsked)
@@ -110,19 +114,21 @@ class Moving:
 
     async def _arrived(self, said: Arrived) -> None:
         if said.gateway == self._name:
-            left = self._unheard.pop(said.worker_id, 1) - 1
-            if left > 0:
-                self._unheard[said.worker_id] = left
-            return
-        if said.worker_id in self._unheard:
             return
         holder = self._fleet.find(said.worker_id)
         if holder is not None:
+            is_recent = self._clock.monotonic() - holder.connected_at < AT_ONCE_S
+            if is_recent and (self._arrived_at(holder), self._name) > (said.at, said.gateway):
+                return
             _give_way(holder)
         try:
             await self._on_moved(said)
         except (NotNow, StoreError) as error:
             _log.warning("leases of %s run on: %s", said.worker_id, error)
+
+    def _arrived_at(self, holder: Holder) -> float:
+        """Epoch seconds, to the millisecond: the same whenever it is asked."""
+        return round(self._clock.now() - (self._clock.monotonic() - holder.connected_at), 3)
 
     def _drain(self, worker_id: str) -> None:
         holder = self._fleet.find(worker_id)
@@ -138,7 +144,7 @@ class Moving:
             if other is None or holder.target != WORKERS:
                 continue
             doubts[holder.id] = self._doubts.get(holder.id, 0) + 1
-            if doubts[holder.id] >= DOUBTS and other.connected_at > self._fleet.penman.post(holder).connected_at:
+            if doubts[holder.id] >= DOUBTS and other.connected_at > self._arrived_at(holder):
                 _give_way(holder)
         self._doubts = doubts
 

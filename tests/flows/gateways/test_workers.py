@@ -92,11 +92,13 @@ async def test_s36_the_newer_connection_of_a_worker_wins_everywhere(pair: Pair) 
     here, there = pair
     old = await arrives(here, "w1", "work")
     await asyncio.sleep(0.01)
+    here.clock.advance(2.0)
     new = await arrives(there, "w1", "work")
     await eventually(lambda: old.closed)
     assert old.closed == (4409, "replaced by a newer connection")
     assert new.closed is None
     await here.gateway.fleet.leave(old.holder)
+    here.clock.advance(2.0)
     back = await arrives(here, "w1", "work")
     await eventually(lambda: new.closed)
     assert back.closed is None
@@ -108,6 +110,7 @@ async def test_s36_of_two_that_come_at_once_one_stays(pair: Pair) -> None:
         await eventually(lambda: any(crew.closed for crew in crews))  # noqa: B023
         await asyncio.sleep(0.005)
         assert [crew.closed is None for crew in crews].count(True) == 1
+        await asyncio.gather(*(house.gateway.fleet.leave(crew.holder) for house, crew in zip(pair, crews, strict=True)))
 
 
 async def test_s36_a_worker_that_two_have_for_long_is_left_to_the_later(pair: Pair) -> None:
@@ -137,10 +140,11 @@ async def test_inv_f3_a_worker_that_moves_keeps_what_it_holds(pair: Pair) -> Non
     run = await here.submit("work", timeout_s=60.0)
     crew.begin(crew.offers[0])
     await here.until(lambda: here.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    here.clock.advance(2.0)
     moved = await arrives(there, "w1", "work", held=[receipt_of(crew.offers[0])])
     await eventually(lambda: len(here.gateway.moves.leases) == 0)
     assert crew.closed is not None
-    here.clock.advance(25.0)
+    here.clock.advance(23.0)
     renewed, stop = await there.gateway.moves.leasing.renew([receipt_of(crew.offers[0])])
     assert len(renewed) == 1
     assert stop == []
@@ -158,6 +162,7 @@ async def test_what_a_dead_link_process_held_is_given_on_at_once(pair: Pair) -> 
     run = await here.submit("work")
     crew.begin(crew.offers[0])
     await here.until(lambda: here.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    here.clock.advance(2.0)
     again = await arrives(there, "w1", "work", instance="i2")
     there.gateway.moves.dispatcher.wake(again.holder)
     await there.until(lambda: again.offers)
