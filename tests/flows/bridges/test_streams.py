@@ -19,7 +19,10 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from taskgate.assembly import build
 from taskgate.bridges.settings import StreamsSettings
+from taskgate.bridges.streams.names import Names
+from taskgate.bridges.streams.scheduler import Scheduler, connect
 from taskgate.config import Settings
+from taskgate.errors import Unavailable
 from taskgate.journal.entry import Batch, Draft
 from taskgate.secret import Url
 from taskgate.stores.settings import DatabaseSettings
@@ -205,9 +208,6 @@ async def test_nothing_is_acknowledged_before_it_is_accepted(
     outside: Outside, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A gateway that dies between the two steps: the entry is read again and meets its own run."""
-    from taskgate.bridges.streams.scheduler import Scheduler
-    from taskgate.errors import Unavailable
-
     seen: list[str] = []
 
     async def dies(self: Scheduler, stream: str, entry_id: bytes, **_: str) -> None:
@@ -240,6 +240,17 @@ async def test_results_that_nobody_returned_are_found(
             await outside.order(f"r{n}")
         results = await outside.until_results(5)
         assert len({told["run_id"] for told in results}) == len(results) == 5
+
+
+async def test_a_result_is_put_back_once_whoever_tries(outside: Outside, redis_url: str) -> None:
+    """F20: the gateway that ended the run and the sweep of another may both try."""
+    scheduler = Scheduler(connect(redis_url), Names("antcode"))
+    await scheduler.accept(READY, b"1-1", run_id="RUN", order_id="r1")
+    tries = await asyncio.gather(*(scheduler.finish("RUN", {"run_id": "r1"}, keep_s=60) for _ in range(5)))
+    await scheduler.client.aclose()
+    assert sorted(tries) == [False] * 4 + [True]
+    assert len(await outside.results()) == 1
+    assert not await outside.redis.hlen("antcode:taskgate:open")
 
 
 async def test_f9_the_schedulers_redis_dies_and_comes_back(tmp_path: Any) -> None:
