@@ -15,21 +15,19 @@ from taskgate.limits.ports import Buckets
 from taskgate.stores.memory.board import MemoryBoard
 from taskgate.stores.memory.buckets import SWEEP_COUNT, MemoryBuckets
 from taskgate.stores.memory.one_use import MemoryOneUse
-from taskgate.stores.redis.board import RedisBoard
-from taskgate.stores.redis.buckets import RedisBuckets
-from taskgate.stores.redis.one_use import RedisOneUse
+from taskgate.stores.redis.store import RedisStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.board import BoardContract
 from taskgate.testing.contracts.buckets import BucketsContract, draw
 from taskgate.testing.contracts.one_use import OneUseContract
 from tests.servers.redis import Redis
-from tests.stores.gateways import NAMESPACE, Joined, joined_twice
+from tests.stores.gateways import NAMESPACE, joined_twice
 
 PATIENCE_S = 20.0
 
 
 @pytest.fixture
-async def twins(redis_url: str) -> AsyncIterator[tuple[Joined, Joined]]:
+async def twins(redis_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
     async with joined_twice(redis_url) as both:
         yield both
 
@@ -43,9 +41,8 @@ class TestMemoryBuckets(BucketsContract):
 
 class TestRedisBuckets(BucketsContract):
     @pytest.fixture
-    def stores(self, twins: tuple[Joined, Joined]) -> tuple[Buckets, Buckets]:
-        one, other = (RedisBuckets(twin.connection, namespace=NAMESPACE) for twin in twins)
-        return one, other
+    def stores(self, twins: tuple[RedisStore, RedisStore]) -> tuple[Buckets, Buckets]:
+        return twins[0].buckets, twins[1].buckets
 
 
 class TestMemoryOneUse(OneUseContract):
@@ -57,9 +54,8 @@ class TestMemoryOneUse(OneUseContract):
 
 class TestRedisOneUse(OneUseContract):
     @pytest.fixture
-    def stores(self, twins: tuple[Joined, Joined]) -> tuple[OneUse, OneUse]:
-        one, other = (RedisOneUse(twin.connection, namespace=NAMESPACE) for twin in twins)
-        return one, other
+    def stores(self, twins: tuple[RedisStore, RedisStore]) -> tuple[OneUse, OneUse]:
+        return twins[0].one_use, twins[1].one_use
 
 
 class TestMemoryBoard(BoardContract):
@@ -71,17 +67,16 @@ class TestMemoryBoard(BoardContract):
 
 class TestRedisBoard(BoardContract):
     @pytest.fixture
-    def boards(self, twins: tuple[Joined, Joined]) -> tuple[Board, Board]:
-        one, other = (RedisBoard(twin.connection, namespace=NAMESPACE) for twin in twins)
-        return one, other
+    def boards(self, twins: tuple[RedisStore, RedisStore]) -> tuple[Board, Board]:
+        return twins[0].board, twins[1].board
 
 
-async def test_nothing_stays_on_redis(twins: tuple[Joined, Joined], redis: Redis) -> None:
+async def test_nothing_stays_on_redis(twins: tuple[RedisStore, RedisStore], redis: Redis) -> None:
     """Full buckets, old values and silent gateways are no keys."""
-    connection = twins[0].connection
-    await RedisBuckets(connection, namespace=NAMESPACE).draw([draw(f"b{n}", rate=100.0) for n in range(300)])
-    await RedisOneUse(connection, namespace=NAMESPACE).put(b"name", b"value", keep_s=0.05)
-    await RedisBoard(connection, namespace=NAMESPACE).post("gateway", b"text", keep_s=0.05)
+    store = twins[0]
+    await store.buckets.draw([draw(f"b{n}", rate=100.0) for n in range(300)])
+    await store.one_use.put(b"name", b"value", keep_s=0.05)
+    await store.board.post("gateway", b"text", keep_s=0.05)
     deadline = time.monotonic() + PATIENCE_S
     while (left := redis.command("KEYS", "*").split()) != [f"{NAMESPACE}:ready:state"]:
         assert time.monotonic() < deadline, left
@@ -101,9 +96,9 @@ async def test_nothing_stays_in_memory() -> None:
 
 
 async def test_a_clock_of_the_server_that_steps_back_empties_a_bucket_at_most(
-    twins: tuple[Joined, Joined], redis: Redis
+    twins: tuple[RedisStore, RedisStore], redis: Redis
 ) -> None:
     redis.command("SET", f"{NAMESPACE}:bucket:b", "99999999999")
-    (verdict,) = await RedisBuckets(twins[0].connection, namespace=NAMESPACE).draw([draw("b", rate=10.0)])
+    (verdict,) = await twins[0].buckets.draw([draw("b", rate=10.0)])
     assert verdict.given == 0.0
     assert verdict.wait_s <= 0.1 + 1e-3
