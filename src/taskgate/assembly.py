@@ -102,7 +102,9 @@ def build(
     """A gateway as the settings describe it, not started yet; on these stores, where some are given."""
     clock = clock or SystemClock()
     if stores is None:
-        stores = open_stores(settings.database_url, clock=clock, probe=probe)
+        stores = open_stores(
+            settings.database_url, clock=clock, probe=probe, database=settings.database, redis=settings.redis
+        )
     ground = ground_of(settings, clock, probe=probe, stores=stores)
     waiters = Waiters(ground.bus)
     moves = moves_of(ground, waiters)

@@ -30,6 +30,7 @@ COMPATIBLE = {
     "RATE_LIMIT_CAPACITY": "grpc.rate_limit_capacity",
     "AUTH_ENABLED": "auth.enabled",
     "DATABASE_URL": "database.url",
+    "DATABASE_URL_ASYNCPG_DRIVER": "database.url",
     "REDIS_URL": "redis.url",
 }
 _MEANING = re.compile(r"([a-z][a-z0-9_]*): (.+)")
@@ -67,7 +68,7 @@ def environment_name(path: str) -> str:
 
 
 def _walk(section: type, defaults: Any, values: Any, parent: str) -> Iterator[Field]:
-    older = {path: name for name, path in COMPATIBLE.items()}
+    older = {path: name for name, path in reversed(COMPATIBLE.items())}
     hints = get_type_hints(section, include_extras=True)
     meanings = _meanings(section.__doc__ or "")
     for field in dataclasses.fields(section):

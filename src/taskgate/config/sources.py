@@ -20,7 +20,6 @@ OTHERS_PREFIX = ("TASKGATE_WORKER_", "TASKGATE_TEST_")
 # names of older systems that are known and without effect here, with what to do instead
 UNUSED = {
     "GRPC_MAX_WORKERS": "there is no pool of threads to size",
-    "DATABASE_URL_ASYNCPG_DRIVER": "this version keeps everything in its embedded stores (DATABASE_URL)",
     "GATEWAY__INTERNAL_API_KEY": "make a key with `taskgate keys create`",
     "GATEWAY__AGENT_URL": "register the agent as a service with `taskgate services register`",
     "GATEWAY__REQUEST_TIMEOUT": "a route's timeouts are in its own policy (timeouts)",

@@ -60,7 +60,10 @@ class Settings:
 
     @property
     def database_url(self) -> str:
-        """Where the database is, with the default filled in: `memory:` or `sqlite:FOLDER`."""
+        """Where the database is, with the default filled in: `memory:`, `sqlite:FOLDER` or `postgresql://…`."""
+        scheme, colon, rest = str(self.database.url).partition(":")
+        if scheme in ("postgres", "postgresql+asyncpg"):
+            return f"postgresql{colon}{rest}"
         return f"sqlite:{self.data_dir}" if self.database.url == "sqlite:" else str(self.database.url)
 
 

@@ -1,7 +1,9 @@
 """From a database URL to the stores behind every port. Making them does no I/O.
 
 `memory:` forgets everything with the process; `sqlite:FOLDER` is the embedded store. The ready queue and the
-signals live in memory in both, because one process owns such a ledger.
+signals live in memory in both, because one process owns such a ledger. `postgresql:` may be shared: with `redis.url`
+the ready queue and the signals are there, for all gateways; without it they are in memory and this gateway is alone,
+which the database sees to (`stores/postgres/occupancy.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from taskgate.clock import Clock
 from taskgate.errors import InvalidInput
 from taskgate.fleet.ports import Board, Roster
 from taskgate.history.ports import EndedRuns
-from taskgate.identity.ports import KeyRing
+from taskgate.identity.ports import KeyRing, TokenBook
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
 from taskgate.routes.ports import ServiceBook
@@ -33,6 +35,8 @@ from taskgate.stores.memory.ready import MemoryReadyQueue
 from taskgate.stores.memory.roster import MemoryRoster
 from taskgate.stores.memory.services import MemoryServiceBook
 from taskgate.stores.memory.signals import MemorySignals
+from taskgate.stores.memory.tokens import MemoryTokenBook
+from taskgate.stores.settings import DatabaseSettings, RedisSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +57,28 @@ class Stores:
     signals: Signals
     services: ServiceBook
     calls: CallRecords
+    token_book: TokenBook
     parts: tuple[Part, ...] = ()
     is_shared: bool = False
     board: Board | None = None
 
 
-def open_stores(url: str, *, clock: Clock, probe: Callable[[str], None]) -> Stores:
-    """The stores that a URL names; InvalidInput for an unknown scheme."""
+def open_stores(
+    url: str,
+    *,
+    clock: Clock,
+    probe: Callable[[str], None],
+    database: DatabaseSettings | None = None,
+    redis: RedisSettings | None = None,
+) -> Stores:
+    """The stores that a URL names; InvalidInput for an unknown scheme. `database` sizes a server's connections."""
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
         return _in_memory(clock)
     if scheme == "sqlite":
         return _on_sqlite(Path(rest), clock, probe)
+    if scheme == "postgresql":
+        return _on_postgres(url, database or DatabaseSettings(), redis or RedisSettings(), clock, probe)
     raise InvalidInput(f"no store is named {scheme}:", code="UNKNOWN_STORE", extra={"path": "database.url"})
 
 
@@ -85,6 +99,7 @@ def _in_memory(clock: Clock) -> Stores:
         signals=MemorySignals(),
         services=MemoryServiceBook(),
         calls=MemoryCallRecords(),
+        token_book=MemoryTokenBook(clock),
     )
 
 
@@ -110,5 +125,75 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
         signals=MemorySignals(),
         services=store.services,
         calls=calls,
+        token_book=store.token_book,
         parts=(store, journal, calls),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What gateways have between them, or one has for itself alone."""
+
+    ready: ReadyQueue
+    signals: Signals
+    parts: tuple[Part, ...] = ()
+    is_shared: bool = False
+
+
+def _news_on(redis: RedisSettings) -> _News:
+    if not redis.url:
+        return _News(ready=MemoryReadyQueue(), signals=MemorySignals())
+    from taskgate.stores.redis.connection import RedisConnection
+    from taskgate.stores.redis.news import News
+    from taskgate.stores.redis.ready import RedisReadyQueue
+    from taskgate.stores.redis.signals import RedisSignals
+
+    connection = RedisConnection(str(redis.url))
+    news = News(connection)
+    ready = RedisReadyQueue(connection, news, namespace=redis.namespace)
+    signals = RedisSignals(connection, news, namespace=redis.namespace)
+    return _News(ready=ready, signals=signals, parts=(connection, news, ready), is_shared=True)
+
+
+def _on_postgres(
+    url: str, database: DatabaseSettings, redis: RedisSettings, clock: Clock, probe: Callable[[str], None]
+) -> Stores:
+    from taskgate.stores.postgres.calls import PostgresCallRecords
+    from taskgate.stores.postgres.catalogue import PostgresCatalogue
+    from taskgate.stores.postgres.census import PostgresCensus
+    from taskgate.stores.postgres.ended import PostgresEndedRuns
+    from taskgate.stores.postgres.journal import PostgresJournal
+    from taskgate.stores.postgres.keys import PostgresKeyRing
+    from taskgate.stores.postgres.occupancy import Occupancy
+    from taskgate.stores.postgres.roster import PostgresRoster
+    from taskgate.stores.postgres.services import PostgresServiceBook
+    from taskgate.stores.postgres.store import PostgresStore
+    from taskgate.stores.postgres.tokens import PostgresTokenBook
+
+    store = PostgresStore(
+        url,
+        clock=clock,
+        pool_size=database.pool_size,
+        statement_timeout_s=database.statement_timeout_s,
+        probe=probe,
+    )
+    news = _news_on(redis)
+    journal = PostgresJournal(store.pool)
+    return Stores(
+        ledger=store.ledger,
+        book=store.book,
+        ended=PostgresEndedRuns(store.pool),
+        census=PostgresCensus(store.pool),
+        ready=news.ready,
+        journal=journal,
+        catalogue=PostgresCatalogue(store.pool),
+        keyring=PostgresKeyRing(store.pool),
+        roster=PostgresRoster(store.pool),
+        leadership=store.leadership,
+        signals=news.signals,
+        services=PostgresServiceBook(store.pool),
+        calls=PostgresCallRecords(store.pool),
+        token_book=PostgresTokenBook(store.pool, store.moment),
+        parts=(store, Occupancy(url, is_alone=not news.is_shared), journal, *news.parts),
+        is_shared=news.is_shared,
     )

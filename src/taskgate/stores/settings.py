@@ -18,8 +18,9 @@ class DatabaseSettings:
     """Where runs, tasks, keys and workers are kept.
 
     url: engine, named by URL. Default sqlite: (the embedded one, in `data_dir`). sqlite:FOLDER keeps it in that
-        folder; postgresql://USER:PASSWORD@HOST:PORT/NAME is a server that several gateways may share; memory: forgets
-        everything with the process (for tests).
+        folder; postgresql://USER:PASSWORD@HOST:PORT/NAME is a server that several gateways may share
+        (postgresql+asyncpg:// means the same; DATABASE_URL_ASYNCPG_DRIVER is read too and wins over DATABASE_URL);
+        memory: forgets everything with the process (for tests).
     pool_size: most connections that one gateway opens to a database server. Default 12; the embedded store has none.
     statement_timeout_s: seconds after which a database server gives a statement up. Default 10.
     """

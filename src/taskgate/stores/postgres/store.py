@@ -2,7 +2,7 @@
 
 How to add tables and ports: steps in a folder of your own below `migrations/` (see `migrating`), statements in `sql/`
 with your noun in front, an adapter that is given the `Pool` (`pool.fetch` for one statement, `pool.use` for more) and
-`moment_of(clock)` where time counts; then a line here, beside the others.
+`moment_of(clock)` where time counts; then a line in `stores/opening.py`, beside the others.
 """
 
 from __future__ import annotations
