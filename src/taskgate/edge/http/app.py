@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -32,6 +33,7 @@ from taskgate.edge.http.journal import JournalEndpoint
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.page import Page
 from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
+from taskgate.edge.http.patience import Patience
 from taskgate.edge.http.runs import RunEndpoints
 from taskgate.errors import Malformed, TaskgateError, WrongMethod
 
@@ -133,15 +135,20 @@ class HttpDoor:
             await self._administer(call, receive)
 
     async def _administer(self, call: Call, receive: Receive) -> None:
-        """Hand the call to FastAPI; what it answers gets the same protective headers."""
+        """Hand the call to FastAPI; what it answers gets the same protective headers, and a read begins in time."""
+        patience = Patience() if call.method == "GET" else None
 
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                if patience is not None:
+                    patience.end()
                 await call.start(message["status"], [*message.get("headers", ()), *GUARDS])
             else:
                 await call.send(message)
 
-        await self._admin({**call.scope, "method": call.method, CALL: call}, receive, send)
+        scope = {**call.scope, "method": call.method, CALL: call}
+        async with patience or nullcontext():
+            await self._admin(scope, receive, send)
 
     async def _fail(self, call: Call, error: TaskgateError) -> None:
         if call.started:

@@ -18,6 +18,7 @@ from taskgate.edge.http import asking, shapes
 from taskgate.edge.http.call import GUARDS, Call
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.live import Live
+from taskgate.edge.http.patience import in_time
 from taskgate.edge.http.reading import encoded
 from taskgate.edge.http.rendering import run_shape, run_summary
 from taskgate.errors import InvalidInput
@@ -50,7 +51,7 @@ class HistoryEndpoints:
         query = asking.query_of(call, *FILTERS, "limit")
         limit = asking.number_of(query.get("limit", str(PAGE)), "limit", low=1, high=MAX_PAGE)
         wanted = filter_of(query, site_id=principal.site_id, limit=limit)
-        runs = await self._doors.past.history.find(principal, wanted)
+        runs = await in_time(self._doors.past.history.find(principal, wanted))
         cursor = cursor_of(runs[-1]) if len(runs) == limit else ""
         await call.answer(200, encoded(shapes.RunsShape(runs=[run_summary(run) for run in runs], cursor=cursor)))
 

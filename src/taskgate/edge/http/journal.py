@@ -17,6 +17,7 @@ from taskgate.edge.http import asking, shapes
 from taskgate.edge.http.call import Call
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.live import End, Live
+from taskgate.edge.http.patience import in_time
 from taskgate.edge.http.problems import Header
 from taskgate.edge.http.reading import encoded
 from taskgate.edge.http.rendering import entry_shape
@@ -50,7 +51,7 @@ class JournalEndpoint:
     async def read(self, call: Call, run_id: str) -> None:
         """A page behind `?after=`, or the stream when the caller accepts events."""
         principal = asking.caller_of(call)
-        run = await self._run(principal, run_id)
+        run = await in_time(self._run(principal, run_id))
         query = asking.query_of(call, "after", "limit")
         after = asking.number_of(query.get("after", "0"), "after", low=0, high=MAX_SEQ)
         last_id = call.headers.get(b"last-event-id")
@@ -60,7 +61,7 @@ class JournalEndpoint:
             await self._stream(call, principal, run.id, after)
             return
         limit = asking.number_of(query.get("limit", str(PAGE)), "limit", low=1, high=MAX_PAGE)
-        entries = await self._doors.run_journal.read(run.id, after, limit=limit)
+        entries = await in_time(self._doors.run_journal.read(run.id, after, limit=limit))
         ended = any(entry.kind == "result" for entry in entries) or (not entries and not run.is_open)
         page = shapes.JournalShape(
             entries=[entry_shape(entry) for entry in entries],

@@ -6,9 +6,7 @@ A run is answered as accepted only after its commit: `Intake.submit` returns the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from msgspec import Raw, Struct
 
@@ -17,16 +15,15 @@ from taskgate.edge.http.bodies import MAX_ITEMS, BatchItem, SubmitBody, WaitBody
 from taskgate.edge.http.call import Call
 from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.live import Live
+from taskgate.edge.http.patience import in_time
 from taskgate.edge.http.problems import Header, members_of
 from taskgate.edge.http.reading import decoded, encoded
 from taskgate.edge.http.rendering import accepted_shape, epoch, run_shape
-from taskgate.errors import InvalidInput, Malformed, NotFound, TaskgateError, Unavailable
+from taskgate.errors import InvalidInput, Malformed, NotFound, TaskgateError
 from taskgate.ids import is_task_name
 from taskgate.runs.intake import Accepted, Submission
 from taskgate.runs.run import Run
 
-T = TypeVar("T")
-ANSWER_S = 1.4
 
 
 class RunEndpoints:
@@ -84,9 +81,9 @@ class RunEndpoints:
         """`GET /v1/runs/{id}`: the whole run, from history where the ledger has it no more."""
         principal = asking.caller_of(call)
         try:
-            shape = run_shape(await _in_time(self._doors.desk.get(principal, run_id)))
+            shape = run_shape(await in_time(self._doors.desk.get(principal, run_id)))
         except NotFound:
-            shape = run_shape(await _in_time(self._doors.past.history.get(principal, run_id)))
+            shape = run_shape(await in_time(self._doors.past.history.get(principal, run_id)))
             shape.archived = True
         await call.answer(200, encoded(shape))
 
@@ -109,15 +106,6 @@ class RunEndpoints:
             return await self._live.during(call, self._doors.desk.wait_fresh(accepted.run, wait_s))
         found = await self._live.during(call, self._doors.desk.wait(principal, [accepted.run.id], timeout_s=wait_s))
         return found[0] if found else None
-
-
-async def _in_time(reading: Awaitable[T]) -> T:
-    """What was read; Unavailable when the store does not answer within `ANSWER_S`."""
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await reading
-    except TimeoutError:
-        raise Unavailable("the store does not answer", code="STORE_SLOW", retry_after_s=1.0) from None
 
 
 class _RawBatch(Struct, forbid_unknown_fields=True):
