@@ -25,7 +25,6 @@ from taskgate.runs.intake import Accepted, Submission
 from taskgate.runs.run import Run
 
 
-
 class RunEndpoints:
     """Submit, batch, read and wait."""
 
