@@ -18,6 +18,8 @@ from taskgate.stores.postgres.moments import moment_of
 from taskgate.stores.postgres.pool import PATIENCE_S, Pool
 
 MIGRATING_S = 600.0
+FLOOD_SHARE = 4  # one connection of so many
+FLOOD_S = 5.0  # nobody waits at a door for the answer
 
 
 class PostgresStore:
@@ -33,12 +35,19 @@ class PostgresStore:
         patience_s: float = PATIENCE_S,
         probe: Probe | None = None,
     ) -> None:
-        self.pool = Pool(url, size=pool_size, statement_timeout_s=statement_timeout_s, patience_s=patience_s)
+        flood_size = max(2, pool_size // FLOOD_SHARE)
+        self.pool = Pool(
+            url, size=pool_size - flood_size, statement_timeout_s=statement_timeout_s, patience_s=patience_s
+        )
+        # What may come in floods, logs and recorded calls, never takes a connection that a submit waits for.
+        self.floods = Pool(
+            url, size=flood_size, statement_timeout_s=statement_timeout_s, patience_s=FLOOD_S, name="taskgate floods"
+        )
         self.moment = moment_of(clock)
         self.ledger = PostgresRunLedger(self.pool, self.moment, probe=probe)
         self.book = PostgresRunBook(self.pool, self.moment)
         self.leadership = PostgresLeadership(self.pool, self.moment)
-        self._life = Lifespan(self.pool, *self.ledger.parts, *self.book.parts)
+        self._life = Lifespan(self.pool, *self.ledger.parts, *self.book.parts, self.floods)
 
     async def start(self) -> None:
         """Connect; an empty database gets its tables, one that is not for this version is refused (StoreError)."""
