@@ -178,7 +178,7 @@ def _on_postgres(
         probe=probe,
     )
     news = _news_on(redis)
-    journal = PostgresJournal(store.pool)
+    journal = PostgresJournal(store.floods)
     return Stores(
         ledger=store.ledger,
         book=store.book,
@@ -192,7 +192,7 @@ def _on_postgres(
         leadership=store.leadership,
         signals=news.signals,
         services=PostgresServiceBook(store.pool),
-        calls=PostgresCallRecords(store.pool),
+        calls=PostgresCallRecords(store.floods),
         token_book=PostgresTokenBook(store.pool, store.moment),
         parts=(store, Occupancy(url, is_alone=not news.is_shared), journal, *news.parts),
         is_shared=news.is_shared,
