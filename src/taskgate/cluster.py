@@ -12,7 +12,10 @@ from taskgate.fleet.fleet import posted
 from taskgate.fleet.moving import Arrived, Moving
 from taskgate.fleet.neighbours import Neighbours
 from taskgate.ground import Ground
+from taskgate.identity.keys import TOPIC as KEYS
+from taskgate.identity.reviewing import REVIEW_S, KeyReview
 from taskgate.lifespan import Part
+from taskgate.rereading import Rereader
 from taskgate.runs.duty import Duty
 from taskgate.runs.leases import Leases
 from taskgate.runs.reporting import Reports
@@ -32,6 +35,7 @@ def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Wa
     if not stores.is_shared:
         return []
     parts: list[Part] = [] if ground.catalogue_news is None else [ground.catalogue_news]
+    parts.append(_key_review(ground))
     if stores.board is not None:
         neighbours = Neighbours(stores.board, name=ground.name, version=__version__, clock=ground.clock)
         parts += [_moving(ground, neighbours, reports), neighbours]
@@ -48,6 +52,13 @@ def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Wa
         )
     )
     return parts
+
+
+def _key_review(ground: Ground) -> Rereader:
+    review = KeyReview(ground.stores.keyring, bus=ground.bus, clock=ground.clock)
+    return Rereader(
+        review.read, signals=ground.stores.signals, topic=KEYS, name=ground.name, every_s=REVIEW_S, pause_s=0.2
+    )
 
 
 def _moving(ground: Ground, neighbours: Neighbours, reports: Reports) -> Moving:

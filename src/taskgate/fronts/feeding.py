@@ -17,7 +17,7 @@ from typing import Protocol
 
 from taskgate.bus import Bus
 from taskgate.errors import RemoteLinkError, TaskgateError, Unavailable
-from taskgate.events import RoutesChanged
+from taskgate.events import KeyRevoked, RoutesChanged
 from taskgate.fronts import messages as m
 from taskgate.fronts.asking import refusal_of
 from taskgate.fronts.channel import Channel
@@ -112,6 +112,9 @@ class Feeder:
             pass
         finally:
             unsubscribe()
+        unsubscribe_keys = self._bus.subscribe(
+            KeyRevoked, lambda event: channel.send(m.News(TOPIC, b"-" + event.key_id.encode()))
+        )
             news.close()
             self.told.pop(id(channel), None)
             channel.close()
@@ -122,6 +125,7 @@ class Feeder:
             async for message in messages:
                 if isinstance(message, m.Told):
                     self.told[id(channel)] = message
+            unsubscribe_keys()
                 elif isinstance(message, m.Records):
                     if self._records is not None:
                         self._records.take(message.records)

@@ -28,7 +28,9 @@ from taskgate.fronts.handing_on import SOCKET, HandingOn
 from taskgate.fronts.link import Link
 from taskgate.fronts.messages import Begin, Told
 from taskgate.ground import reach_of
+from taskgate.identity.keys import TOPIC as KEYS
 from taskgate.identity.keys import Keys
+from taskgate.identity.reviewing import KeyReview
 from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import Lifespan
 from taskgate.proxy.credentials import secrets_of
@@ -38,12 +40,14 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.ports import Front as CallerFront
 from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.recorder import Recorder
+from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
 from taskgate.telemetry.logs import setup_logs
 from taskgate.worker.confinement import die_with_parent
 
 SWITCH_S = 0.0005
 WATCH_S = 0.25
+REVIEW_AGAIN_S = 60.0  # the gateway looks more often, and says what it finds
 
 
 class FrontProcess:
@@ -55,6 +59,8 @@ class FrontProcess:
         clock, bus, signals, questions = SystemClock(), Bus(), MemorySignals(), Questions()
         ring, believe_s = AskedKeyRing(questions), settings.auth.believe_s
         keys = Keys(ring, clock=clock, bus=bus, signals=signals, believe_s=believe_s)
+        review = KeyReview(ring, bus=bus, clock=clock)
+        reviewing = Rereader(review.read, signals=signals, topic=KEYS, name="front", every_s=REVIEW_AGAIN_S)
         gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
         reach = reach_of(settings, clock)
         for port in begin.own_ports:
@@ -81,7 +87,7 @@ class FrontProcess:
             on_routes=self.plane.apply,
             tell=self._told,
         )
-        self._life = Lifespan(link, keys, reach, recorder, self.plane)
+        self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:

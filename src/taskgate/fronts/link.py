@@ -16,9 +16,10 @@ from taskgate.errors import RemoteLinkError, Unavailable
 from taskgate.fronts import messages as m
 from taskgate.fronts.asking import Questions
 from taskgate.fronts.channel import Channel
+from taskgate.identity.keys import TOPIC as KEYS
 from taskgate.lifespan import TaskSet
 from taskgate.routes.service import Snapshot
-from taskgate.runs.ports import Signals
+from taskgate.runs.ports import GAP, Signals
 
 _log = logging.getLogger(__name__)
 FIRST_STATE_S = 10.0
@@ -46,6 +47,7 @@ class Link:
         self._tell = tell
         self._known = Snapshot()
         self._begun = asyncio.Event()
+        self._was_cut = False
 
     async def start(self) -> None:
         self.tasks.spawn(self._keep(), name="link to the gateway")
@@ -76,6 +78,7 @@ class Link:
         except RemoteLinkError:
             _log.exception("the gateway said something that its front does not understand")
         finally:
+            self._was_cut = True
             telling.cancel()
             self._questions.cut()
             channel.close()
@@ -85,6 +88,9 @@ class Link:
             self._known = message.snapshot if isinstance(message, m.State) else m.followed(self._known, message)
             self._on_routes(self._known)
             self._begun.set()
+            if self._was_cut:  # what happened meanwhile was told to nobody here
+                self._was_cut = False
+                await self._signals.publish(KEYS, GAP)
         elif isinstance(message, m.News):
             await self._signals.publish(message.topic, message.payload)
         else:
