@@ -1,9 +1,8 @@
 """From a database URL to the stores behind every port. Making them does no I/O.
 
-`memory:` forgets everything with the process; `sqlite:FOLDER` is the embedded store. The ready queue and the
-signals live in memory in both, because one process owns such a ledger. `postgresql:` may be shared: with `redis.url`
-the ready queue and the signals are there, for all gateways; without it they are in memory and this gateway is alone,
-which the database sees to (`stores/postgres/occupancy.py`).
+`memory:` forgets everything with the process; `sqlite:FOLDER` is the embedded store. `postgresql:` may be shared: with
+`redis.url` by all gateways on that Redis; without it this gateway is alone, which the database sees to
+(`stores/postgres/occupancy.py`). What gateways share beside the database is in memory or on Redis (`sharing.py`).
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from taskgate.clock import Clock
 from taskgate.errors import InvalidInput
 from taskgate.fleet.ports import Board, Roster
 from taskgate.history.ports import EndedRuns
-from taskgate.identity.ports import KeyRing, TokenBook
+from taskgate.identity.ports import KeyRing, OneUse, TokenBook
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import Part
+from taskgate.limits.ports import Buckets
 from taskgate.routes.ports import ServiceBook
 from taskgate.routes.records import CallRecords
 from taskgate.runs.ports import Catalogue, Census, Leadership, ReadyQueue, RunBook, RunLedger, Signals
@@ -31,12 +31,11 @@ from taskgate.stores.memory.journal import MemoryJournal
 from taskgate.stores.memory.keys import MemoryKeyRing
 from taskgate.stores.memory.leadership import MemoryLeadership
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
-from taskgate.stores.memory.ready import MemoryReadyQueue
 from taskgate.stores.memory.roster import MemoryRoster
 from taskgate.stores.memory.services import MemoryServiceBook
-from taskgate.stores.memory.signals import MemorySignals
 from taskgate.stores.memory.tokens import MemoryTokenBook
 from taskgate.stores.settings import DatabaseSettings, RedisSettings
+from taskgate.stores.sharing import Sharing, sharing_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +57,11 @@ class Stores:
     services: ServiceBook
     calls: CallRecords
     token_book: TokenBook
+    buckets: Buckets
+    one_use: OneUse
+    board: Board
     parts: tuple[Part, ...] = ()
     is_shared: bool = False
-    board: Board | None = None
 
 
 def open_stores(
@@ -71,18 +72,20 @@ def open_stores(
     database: DatabaseSettings | None = None,
     redis: RedisSettings | None = None,
 ) -> Stores:
-    """The stores that a URL names; InvalidInput for an unknown scheme. `database` sizes a server's connections."""
+    """The stores that a URL names; InvalidInput for an unknown scheme. `database` sizes a server's connections, `redis`
+    says where that is which gateways share beside the database."""
+    sharing = sharing_of(redis or RedisSettings(), clock=clock)
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
-        return _in_memory(clock)
+        return _in_memory(clock, sharing)
     if scheme == "sqlite":
-        return _on_sqlite(Path(rest), clock, probe)
+        return _on_sqlite(Path(rest), clock, probe, sharing)
     if scheme == "postgresql":
-        return _on_postgres(url, database or DatabaseSettings(), redis or RedisSettings(), clock, probe)
+        return _on_postgres(url, database or DatabaseSettings(), sharing, clock, probe)
     raise InvalidInput(f"no store is named {scheme}:", code="UNKNOWN_STORE", extra={"path": "database.url"})
 
 
-def _in_memory(clock: Clock) -> Stores:
+def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
     leadership = MemoryLeadership(clock)
     runs = MemoryRuns(clock, leadership)
     return Stores(
@@ -90,20 +93,24 @@ def _in_memory(clock: Clock) -> Stores:
         book=MemoryRunBook(runs),
         ended=MemoryEndedRuns(runs),
         census=MemoryCensus(runs),
-        ready=MemoryReadyQueue(),
+        ready=sharing.ready,
         journal=MemoryJournal(),
         catalogue=MemoryCatalogue(),
         keyring=MemoryKeyRing(),
         roster=MemoryRoster(),
         leadership=leadership,
-        signals=MemorySignals(),
+        signals=sharing.signals,
         services=MemoryServiceBook(),
         calls=MemoryCallRecords(),
         token_book=MemoryTokenBook(clock),
+        buckets=sharing.buckets,
+        one_use=sharing.one_use,
+        board=sharing.board,
+        parts=sharing.parts,
     )
 
 
-def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stores:
+def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing: Sharing) -> Stores:
     from taskgate.stores.sqlite.calls import SqliteCallRecords
     from taskgate.stores.sqlite.journal import SqliteJournal
     from taskgate.stores.sqlite.store import SqliteStore
@@ -116,47 +123,25 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None]) -> Stor
         book=store.book,
         ended=store.ended,
         census=store.census,
-        ready=MemoryReadyQueue(),
+        ready=sharing.ready,
         journal=journal,
         catalogue=store.catalogue,
         keyring=store.keyring,
         roster=store.roster,
         leadership=store.leadership,
-        signals=MemorySignals(),
+        signals=sharing.signals,
         services=store.services,
         calls=calls,
         token_book=store.token_book,
-        parts=(store, journal, calls),
+        buckets=sharing.buckets,
+        one_use=sharing.one_use,
+        board=sharing.board,
+        parts=(store, journal, calls, *sharing.parts),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _News:
-    """What gateways have between them, or one has for itself alone."""
-
-    ready: ReadyQueue
-    signals: Signals
-    parts: tuple[Part, ...] = ()
-    is_shared: bool = False
-
-
-def _news_on(redis: RedisSettings) -> _News:
-    if not redis.url:
-        return _News(ready=MemoryReadyQueue(), signals=MemorySignals())
-    from taskgate.stores.redis.connection import RedisConnection
-    from taskgate.stores.redis.news import News
-    from taskgate.stores.redis.ready import RedisReadyQueue
-    from taskgate.stores.redis.signals import RedisSignals
-
-    connection = RedisConnection(str(redis.url))
-    news = News(connection)
-    ready = RedisReadyQueue(connection, news, namespace=redis.namespace)
-    signals = RedisSignals(connection, news, namespace=redis.namespace)
-    return _News(ready=ready, signals=signals, parts=(connection, news, ready), is_shared=True)
-
-
 def _on_postgres(
-    url: str, database: DatabaseSettings, redis: RedisSettings, clock: Clock, probe: Callable[[str], None]
+    url: str, database: DatabaseSettings, sharing: Sharing, clock: Clock, probe: Callable[[str], None]
 ) -> Stores:
     from taskgate.stores.postgres.calls import PostgresCallRecords
     from taskgate.stores.postgres.catalogue import PostgresCatalogue
@@ -177,23 +162,25 @@ def _on_postgres(
         statement_timeout_s=database.statement_timeout_s,
         probe=probe,
     )
-    news = _news_on(redis)
-    journal = PostgresJournal(store.floods)
+    journal = PostgresJournal(store.floods, relay=sharing.relay)
     return Stores(
         ledger=store.ledger,
         book=store.book,
         ended=PostgresEndedRuns(store.pool),
         census=PostgresCensus(store.pool),
-        ready=news.ready,
+        ready=sharing.ready,
         journal=journal,
         catalogue=PostgresCatalogue(store.pool),
         keyring=PostgresKeyRing(store.pool),
         roster=PostgresRoster(store.pool),
         leadership=store.leadership,
-        signals=news.signals,
+        signals=sharing.signals,
         services=PostgresServiceBook(store.pool),
         calls=PostgresCallRecords(store.floods),
         token_book=PostgresTokenBook(store.pool, store.moment),
-        parts=(store, Occupancy(url, is_alone=not news.is_shared), journal, *news.parts),
-        is_shared=news.is_shared,
+        buckets=sharing.buckets,
+        one_use=sharing.one_use,
+        board=sharing.board,
+        parts=(store, Occupancy(url, is_alone=not sharing.parts), journal, *sharing.parts),
+        is_shared=bool(sharing.parts),
     )
