@@ -15,6 +15,7 @@ from taskgate.bridges.opening import open_bridges
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
 from taskgate.config import Settings
+from taskgate.edge.entrance import Entrance
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.task_door import TaskDoor
@@ -59,6 +60,7 @@ class Gateway:
     bus: Bus
     stores: Stores
     keys: Keys
+    entrance: Entrance
     fleet: Fleet
     definitions: Definitions
     declarations: Declarations
@@ -111,7 +113,7 @@ def build(
     intake = _intake(ground, moves)
     past = past_of(settings, stores, clock=ground.clock)
     desk = _desk(ground, moves, intake=intake, waiters=waiters, past=past)
-    gate = Gate(ground.keys, clock=ground.clock, auth_enabled=settings.auth.enabled)
+    gate = ground.entrance.gate
     waits = Live(ground.bus)
     recorder = _recorder(ground)
     plane = _plane(ground, gate, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
@@ -132,6 +134,7 @@ def build(
         bus=ground.bus,
         stores=stores,
         keys=ground.keys,
+        entrance=ground.entrance,
         fleet=ground.fleet,
         definitions=ground.definitions,
         declarations=ground.declarations,
@@ -248,7 +251,7 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder, bri
     return Lifespan(
         *ground.stores.parts,
         *secrets,
-        ground.keys,
+        *ground.entrance.parts,
         ground.declarations,
         ground.reach,
         recorder,

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.config import Settings, is_loopback
+from taskgate.edge.entrance import Entrance, entrance_of
 from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import IdentitySigner
 from taskgate.ids import new_token
 from taskgate.outbound.documents import WebDocuments
+from taskgate.outbound.key_sets import IssuerKeySets
 from taskgate.outbound.knocking import Knocker
 from taskgate.proxy.credentials import read_credentials
 from taskgate.reach.judging import rules_from
@@ -45,6 +47,7 @@ class Ground:
     probe: Probe
     stores: Stores
     keys: Keys
+    entrance: Entrance
     fleet: Fleet
     definitions: Definitions
     declarations: Declarations
@@ -63,21 +66,26 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
     catalogue_news = _catalogue_news(stores, definitions, name) if stores.is_shared else None
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
-    reach = reach_of(settings, clock)
+    reach, signer = reach_of(settings, clock), IdentitySigner()
+    entrance = entrance_of(
+        settings.auth,
+        keyring=stores.keyring,
+        token_book=stores.token_book,
+        signals=stores.signals,
+        bus=bus,
+        clock=clock,
+        signer=signer,
+        believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
+        is_sole=not stores.is_shared,
+    )
     return Ground(
         settings=settings,
         clock=clock,
         bus=bus,
         probe=probe,
         stores=stores,
-        keys=Keys(
-            stores.keyring,
-            clock=clock,
-            bus=bus,
-            signals=stores.signals,
-            is_sole=True,
-            believe_s=settings.auth.believe_s,
-        ),
+        keys=entrance.keys,
+        entrance=entrance,
         fleet=fleet,
         definitions=definitions,
         declarations=Declarations(
@@ -86,7 +94,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         name=name,
         catalogue_news=catalogue_news,
         reach=reach,
-        signer=IdentitySigner(),
+        signer=signer,
         registry=Registry(
             stores.services,
             bus=bus,

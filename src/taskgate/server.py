@@ -28,7 +28,7 @@ from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, check_certificate, listen, listener_config
-from taskgate.proxy.trust import SocketTrust
+from taskgate.proxy.trust import SocketTrust, Trust
 from taskgate.telemetry.logs import setup_logs
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Server:
         sockets = WorkerSocket(self.gateway.worker_rooms, self._gate)
         http = build_http(self.gateway, sockets=sockets, gate=self._gate)
         proxy = self._settings.proxy
-        door = Listener(self._listening(http), Fronts(self.gateway.plane, proxy), handshake_s=proxy.handshake_s)
+        fronts = Fronts(self.gateway.plane, proxy, certifiers=Trust(self._settings.auth.certificate_proxies))
+        door = Listener(self._listening(http), fronts, handshake_s=proxy.handshake_s)
         serving = asyncio.create_task(door.serve(sockets=[listener]), name="http door")
         failure = None
         company = None
@@ -117,7 +118,7 @@ class Server:
             return None
         from taskgate.fronts.company import Company
 
-        inner = Fronts(self.gateway.plane, self._settings.proxy, trust=SocketTrust())
+        inner = Fronts(self.gateway.plane, self._settings.proxy, trust=SocketTrust(), certifiers=SocketTrust())
         company = Company(
             self.gateway,
             ports=(self.http_port, self.grpc_port),

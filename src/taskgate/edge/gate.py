@@ -175,3 +175,15 @@ class Gate:
         left_s = self._failures.count(address)
         if left_s > 0:
             raise Limited("too many failed attempts from this address", retry_after_s=left_s) from None
+
+
+def shows_other(pairs: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether a request shows a credential that is no API key, which a front cannot judge."""
+    for name, value in pairs:
+        if len(name) not in _LENGTHS:
+            continue
+        if name == b"authorization" and value[:10].lower() != b"bearer tg_":
+            return True
+        if name == CERTIFICATE or (name == b"x-api-key" and value[:3] != b"tg_"):
+            return True
+    return False

@@ -169,9 +169,9 @@ def seen_elsewhere(fleet: Fleet, worker_id: str) -> WorkerPost | None:
 
 
 def evict(fleet: Fleet, key_id: str) -> None:
-    """Close every connection that was opened with this key (INV-A5)."""
+    """Close every connection that was opened with this key, or by this subject or token (INV-A5)."""
     for holder in fleet:
-        if holder.key_id == key_id:
+        if key_id in (holder.key_id, holder.token_id):
             holder.seat.close(*REVOKED)
 
 

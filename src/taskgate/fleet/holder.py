@@ -43,6 +43,7 @@ class Holder:
         instance: str,
         site_id: str | None,
         key_id: str,
+        token_id: str = "",
         transport: str,
         tasks: Mapping[str, frozenset[str]],
         labels: Mapping[str, str],
@@ -56,6 +57,7 @@ class Holder:
         self.instance = instance
         self.site_id = site_id
         self.key_id = key_id
+        self.token_id = token_id
         self.transport = transport
         self.target = target
         self.tasks = dict(tasks)

@@ -19,7 +19,7 @@ import msgspec
 from taskgate.bus import Bus
 from taskgate.clock import SystemClock
 from taskgate.config import Settings, unpacked
-from taskgate.edge.gate import Gate
+from taskgate.edge.gate import Gate, shows_other
 from taskgate.errors import TaskgateError
 from taskgate.events import KeyRevoked
 from taskgate.fronts import feeding
@@ -40,6 +40,7 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.ports import Front as CallerFront
 from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.recorder import Recorder
+from taskgate.proxy.trust import Trust
 from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
 from taskgate.telemetry.logs import setup_logs
@@ -105,7 +106,7 @@ class FrontProcess:
                 tls_key_path=settings.http.tls_key_path,
                 max_frame_bytes=settings.link.max_frame_bytes,
             )
-            door = Listener(config, Fronts(self._claim, settings.proxy), handshake_s=settings.proxy.handshake_s)
+            door = Listener(config, Fronts(self._claim, settings.proxy, certifiers=Trust(settings.auth.certificate_proxies)), handshake_s=settings.proxy.handshake_s)
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="front door")
             stopping = asyncio.create_task(self._stop.wait())
             gc.freeze()
@@ -120,7 +121,9 @@ class FrontProcess:
             raise failure
 
     def _claim(self, front: CallerFront, head: Head) -> Item:
-        return self.plane(front, head) or self._handing_on(front, head)
+        """A front knows keys. Who shows anything else (a token, a certificate) is for the gateway to know."""
+        item = None if shows_other(head.pairs) else self.plane(front, head)
+        return item or self._handing_on(front, head)
 
     def _told(self) -> Told:
         counts = {"requests": sum(counters.requests for counters in self.plane.counters())}

@@ -23,7 +23,7 @@ from taskgate.identity.keytext import digest_of_secret, new_key, parse_key
 from taskgate.identity.ports import KeyRecord, KeyRing
 from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.identity.recall import KeyRecall
-from taskgate.identity.revocations import Announcer, News, Revocations
+from taskgate.identity.revocations import Announcer, News
 from taskgate.identity.standing import Standing
 from taskgate.identity.tickets import Tickets
 from taskgate.ids import is_worker_id
@@ -33,7 +33,6 @@ TOPIC = "identity.keys"
 MAX_OVERLAP_S = 30 * 86_400.0
 MAX_PREFIXES = 20
 MAX_LIFE_S = 100 * 366 * 86_400.0
-TOLD_S = 3600.0  # a revoked key says so itself; this is for gateways that heard nothing
 _NOBODY = bytes(32)
 
 
@@ -53,7 +52,6 @@ class Keys:
         signals: Announcer | None = None,
         is_sole: bool = False,
         believe_s: float = 30.0,
-        revocations: Revocations | None = None,
     ) -> None:
         self._ring = ring
         self._clock = clock
@@ -64,7 +62,6 @@ class Keys:
         self.recall = KeyRecall(ring, clock, tasks=self.tasks, is_sole=is_sole, believe_s=believe_s)
         self.standing = Standing(self.recall)
         self.tickets = Tickets(clock, is_good=self.standing.holds)
-        self._revocations = revocations
         bus.subscribe(KeyRevoked, lambda event: self.recall.forget(event.key_id))
 
     async def start(self) -> None:
@@ -161,8 +158,6 @@ class Keys:
             finally:
                 self.recall.forget(key_id)
             await self._changed(key_id, is_revoked=True)
-            if self._revocations is not None:
-                await self._revocations.take_back(key_id, keep_s=TOLD_S)
             record = await self._found(by, key_id)
         return record
 

@@ -71,7 +71,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Something taken back by name: a key's id, a subject, a token. It refuses what was issued until `before`.
+    """Something taken back by name: a token, a subject, a certificate's name. It refuses what was issued until `before`.
 
     After `keep_until` nothing lives that it could refuse.
     """

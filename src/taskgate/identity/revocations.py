@@ -1,4 +1,4 @@
-"""What was taken back: keys, subjects, tokens and certificates, by name, at every gateway within five seconds.
+"""What was taken back beside keys: tokens, subjects and certificates, by name, at every gateway within five seconds.
 
 A revocation is written to the store, then told: here as `KeyRevoked`, to other gateways as news. News may be lost, so
 where gateways share a store each of them reads every two seconds what was written in the last minute; after a minute

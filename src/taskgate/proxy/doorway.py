@@ -27,18 +27,21 @@ def unclaimed(front: Front, head: Head) -> Item | None:
 
 
 class Doorway:
-    """One listener: the application, whose requests are whose, limits and deadlines."""
+    """One listener: the application, whose requests are whose, limits and deadlines. `certifiers` are the peers that
+    may tell of client certificates which were shown to them."""
 
     __slots__ = (
         "_default_headers", "_default_lines", "address", "app", "app_state", "claims", "config", "pending",
-        "server_state", "settings", "trust", "turn",
+        "certifiers", "server_state", "settings", "trust", "turn",
     )  # fmt: skip
 
-    def __init__(self, claims: Claims, settings: ProxySettings, *, turn: Turn, trust: Trust | None = None) -> None:
+    def __init__(self, claims: Claims, settings: ProxySettings, *, turn: Turn, trust: Trust | None = None, certifiers: Trust | None = None
+    ) -> None:
         self.claims = claims
         self.settings = settings
         self.turn = turn
         self.trust = trust or Trust(settings.trusted_proxies)
+        self.certifiers = certifiers or Trust()
         self.pending = Pending(settings.pending_per_address)
         self.app: Any = None
         self.config: Config
@@ -67,9 +70,10 @@ class Fronts:
         *,
         turn: Turn | None = None,
         trust: Trust | None = None,
+        certifiers: Trust | None = None,
     ) -> None:
         settings = settings or ProxySettings()
-        self.doorway = Doorway(claims, settings, turn=turn or Turn(), trust=trust)
+        self.doorway = Doorway(claims, settings, turn=turn or Turn(), trust=trust, certifiers=certifiers)
 
     def __call__(
         self,

@@ -11,10 +11,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from taskgate.identity.forwarded import HEADER as CERTIFICATE
+
 FORWARDED: Final = 0  # goes upstream as a finished line
 SPECIAL: Final = 1  # kept aside: the head's check or the forwarding item needs it
 BELIEVED: Final = 2  # kept aside when the peer is trusted, else left behind
 LEFT_BEHIND: Final = 3
+CERTIFIED: Final = 4  # a client certificate: left behind, and known here only where the peer may tell it
 
 Field = tuple[bytes, bytes, int]  # lower-case name, beginning of its line, what becomes of it
 REMEMBERED_LENGTH = 64
@@ -63,6 +66,8 @@ remembered_field = lru_cache(maxsize=1024)(read_field)
 def _kind_of(name: bytes) -> int:
     if name in _SPECIAL:
         return SPECIAL
+    if name == CERTIFICATE:
+        return CERTIFIED
     if name in BELIEVED_NAMES:
         return BELIEVED
     if name in _HOP_BY_HOP or name in _PRETENCES or name.startswith(_PRETENDING):

@@ -9,8 +9,9 @@ two parsers could frame differently is refused, whoever would be right (RFC 9112
 from __future__ import annotations
 
 from taskgate.errors import CallerError, HeadTooLarge, Malformed
+from taskgate.identity.forwarded import HEADER as CERTIFICATE
 from taskgate.proxy import fields, places
-from taskgate.proxy.fields import BELIEVED, FORWARDED, SPECIAL, read_field, remembered_field
+from taskgate.proxy.fields import BELIEVED, CERTIFIED, FORWARDED, SPECIAL, read_field, remembered_field
 from taskgate.proxy.places import Doubtful, read_host, read_path, remembered_host, remembered_path
 from taskgate.proxy.ports import Head, Pair
 from taskgate.proxy.trust import Trust
@@ -36,18 +37,24 @@ class Peer:
 
 
 class Draft:
-    """A head that is still coming in. `on_url` and `on_header` are called by the parser."""
+    """A head that is still coming in. `on_url` and `on_header` are called by the parser.
 
-    __slots__ = ("_believes", "lines", "pairs", "special", "target")
+    `certificate` is what the peer's own certificate looks like in a header, b"" for none; what its requests tell of
+    other certificates counts only with `certifies`.
+    """
 
-    def __init__(self, *, believes: bool = False) -> None:
+    __slots__ = ("_believes", "_certified", "_certifies", "lines", "pairs", "special", "target")
+
+    def __init__(self, *, believes: bool = False, certifies: bool = False, certificate: bytes = b"") -> None:
         self._believes = believes
+        self._certifies = certifies and not certificate
+        self._certified: list[Pair] = [(CERTIFICATE, certificate)] if certificate else []
         self.clear()
 
     def clear(self) -> None:
         """Begin the next one; what the last one held belongs to its `Head`."""
         self.target = b""
-        self.pairs: list[Pair] = []
+        self.pairs: list[Pair] = self._certified.copy()
         self.lines: list[bytes] = []  # three pieces for each header: the beginning of its line, the value, CRLF
         self.special: dict[bytes, bytes] = {}
 
@@ -65,6 +72,8 @@ class Draft:
         elif kind == SPECIAL or (kind == BELIEVED and self._believes):
             special = self.special
             special[lowered] = special[lowered] + b", " + value if lowered in special else value
+        elif kind == CERTIFIED and not self._certifies:
+            self.pairs.pop()
 
     def weight(self) -> int:
         """How many bytes the head has, framing included."""

@@ -134,7 +134,7 @@ class Plane:
 
     def revoke(self, key_id: str) -> None:
         """A key is good no more: every call and stream that it opened ends at once (INV-A5)."""
-        for call in [call for call in self.means.open_calls if call.principal and call.principal.id == key_id]:
+        for call in [call for call in self.means.open_calls if call.principal and call.principal.is_named(key_id)]:
             call.revoked()
 
     def health(self, service_name: str) -> Health:

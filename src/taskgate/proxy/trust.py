@@ -6,12 +6,14 @@ is deleted before it gets here. The caller is the last address in the chain that
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from taskgate.errors import InvalidInput
+from taskgate.identity.forwarded import told_by_tls
 
 _FOR = re.compile(rb"(?:^|[;,\s])for=\"?([^;,\"]+)\"?", re.IGNORECASE)
 
@@ -71,6 +73,13 @@ class SocketTrust(Trust):
     def believes(self, address: str) -> bool:
         """Whether the peer is at the other end of that socket."""
         return not address
+
+
+def shown_by(transport: asyncio.BaseTransport) -> bytes:
+    """The certificate that the peer showed to our own TLS, as a header tells it; b"" when it showed none."""
+    tls = transport.get_extra_info("ssl_object")
+    der = None if tls is None else tls.getpeercert(binary_form=True)
+    return told_by_tls(der) if der else b""
 
 
 def _plain(raw: bytes) -> str:

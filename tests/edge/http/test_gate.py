@@ -9,6 +9,7 @@ from tests.edge.http.house import FREE, House, open_house
 OPEN = {
     "/health", "/health/live", "/health/ready", "/docs", "/docs/page.css", "/docs/page.js", "/docs/swagger-ui.css",
     "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png", "/docs/LICENSE",
+    "/gateway/jwks.json",
 }  # fmt: skip
 
 

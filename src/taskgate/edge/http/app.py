@@ -23,6 +23,7 @@ from taskgate.edge.http.admin_queues import QueueRoutes
 from taskgate.edge.http.admin_runs import RunRoutes
 from taskgate.edge.http.admin_services import ServiceRoutes
 from taskgate.edge.http.admin_tasks import TaskRoutes
+from taskgate.edge.http.admin_tokens import KEY_SET, KeySetEndpoint, TokenRoutes
 from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send
 from taskgate.edge.http.cors import Cors
 from taskgate.edge.http.document import DocumentEndpoint
@@ -57,9 +58,10 @@ class HttpDoor:
         self._live = Live(doors.bus)
         self._sockets = sockets
         self._admin = build_admin()
-        for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, QueueRoutes):
+        for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, TokenRoutes, QueueRoutes):
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
-        self._pages = RawRoutes([*Page().routes(), *HealthEndpoints(doors.keys).routes()])
+        key_set = RawRoute("GET", KEY_SET, KeySetEndpoint(doors).read)
+        self._pages = RawRoutes([*Page().routes(), *HealthEndpoints(doors.keys).routes(), key_set])
         self._open = frozenset(route.template for route in self._pages.routes)
         document = DocumentEndpoint(doors, self._admin)
         self._raw = RawRoutes(

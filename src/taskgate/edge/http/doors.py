@@ -10,6 +10,7 @@ from typing import Protocol
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
+from taskgate.edge.entrance import Entrance
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.history.reading import History
@@ -83,6 +84,9 @@ class Doors(Protocol):
 
     @property
     def keys(self) -> Keys: ...
+
+    @property
+    def entrance(self) -> Entrance: ...
 
     @property
     def run_journal(self) -> RunEntries: ...

@@ -16,6 +16,7 @@ from taskgate.bus import Bus
 from taskgate.edge.http.call import Call, CallerGone
 from taskgate.errors import Unauthenticated
 from taskgate.events import KeyRevoked
+from taskgate.identity.principal import Principal
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class End(Enum):
 
 
 class Live:
-    """The open requests of the door, by the key that opened them."""
+    """The open requests of the door, by the key, subject or token that opened them."""
 
     def __init__(self, bus: Bus) -> None:
         self._open: dict[str, set[asyncio.Future[End]]] = {}
@@ -46,7 +47,7 @@ class Live:
     @asynccontextmanager
     async def watch(self, call: Call) -> AsyncIterator[asyncio.Future[End]]:
         """A future that tells when this request has to end; its body must have been read."""
-        with self._of_key(call.principal.id if call.principal else "") as end:
+        with self._of(call.principal) as end:
             listening = asyncio.create_task(_until_gone(call, end))
             try:
                 yield end
@@ -54,18 +55,22 @@ class Live:
                 listening.cancel()
 
     @contextmanager
-    def _of_key(self, key_id: str) -> Iterator[asyncio.Future[End]]:
+    def _of(self, principal: Principal | None) -> Iterator[asyncio.Future[End]]:
         end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self._open.setdefault(key_id, set()).add(end)
+        names = {principal.id, principal.token_id} - {""} if principal else set[str]()
+        names = names or {""}
+        for name in names:
+            self._open.setdefault(name, set()).add(end)
         if self._is_closing:
             end.set_result(End.CLOSING)
         try:
             yield end
         finally:
-            ends = self._open[key_id]
-            ends.discard(end)
-            if not ends:
-                del self._open[key_id]
+            for name in names:
+                ends = self._open[name]
+                ends.discard(end)
+                if not ends:
+                    del self._open[name]
 
     async def during(self, call: Call, work: Coroutine[Any, Any, T]) -> T | None:
         """The work's result, None when the gateway closes first. Raises CallerGone or Unauthenticated when the
@@ -76,9 +81,9 @@ class Live:
         async with self.watch(call) as end:
             return await _beside(end, work)
 
-    async def during_key(self, key_id: str, work: Coroutine[Any, Any, T]) -> T | None:
+    async def during_key(self, principal: Principal, work: Coroutine[Any, Any, T]) -> T | None:
         """Like `during`, for a caller whose connection is somebody else's: that one cancels."""
-        with self._of_key(key_id) as end:
+        with self._of(principal) as end:
             return await _beside(end, work)
 
     def _end(self, key_id: str, why: End) -> None:

@@ -136,8 +136,16 @@ def _pages() -> Operations:
         scope="",
         gives={200: "A collection of format 2.1; `baseUrl` and `apiKey` are its variables."},
     )
+    key_set = described(
+        summary="Public keys of this gateway's tokens",
+        tag="Keys",
+        operation_id="readKeySet",
+        scope="",
+        gives={200: "A key set (RFC 7517): with these anybody can check a token of this gateway."},
+    )
     return {
         **{("GET", path): operation for path, operation in health.items()},
         ("GET", "/openapi.json"): document,
+        ("GET", "/gateway/jwks.json"): key_set,
         ("GET", "/postman.json"): collection,
     }

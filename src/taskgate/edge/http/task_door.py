@@ -59,7 +59,7 @@ class TaskDoor:
         if wait_s <= 0 or not principal.may("read"):
             return None
         if not accepted.replayed:
-            return await self._live.during_key(principal.id, self._desk.wait_fresh(accepted.run, wait_s))
+            return await self._live.during_key(principal, self._desk.wait_fresh(accepted.run, wait_s))
         waiting = self._desk.wait(principal, [accepted.run.id], timeout_s=wait_s)
-        found = await self._live.during_key(principal.id, waiting)
+        found = await self._live.during_key(principal, waiting)
         return found[0] if found else None

@@ -48,6 +48,7 @@ class Arrival:
             instance=hello.instance,
             site_id=site_id,
             key_id=self._principal.id,
+            token_id=self._principal.token_id,
             transport=self._transport,
             tasks=tasks,
             labels=hello.labels,

@@ -1,7 +1,7 @@
 """What a worker's session needs of the gateway, and nothing more.
 
 A session is given this bundle and never the gateway itself, so what a worker's word can reach is what stands below.
-The one rule here: a fresh credential on a living link must be a worker's of the same tenant.
+The one rule here: a fresh credential on a living link must be the same worker's, of the same tenant.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class WorkerRooms:
     link: LinkSettings
     probe: Callable[[str], None]
 
-    async def renewed(self, principal: Principal, token: str) -> Principal:
-        """The principal of a fresh credential for a living link; it must be the same tenant's worker."""
+    async def renewed(self, principal: Principal, token: str, *, worker_id: str) -> Principal:
+        """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""
         fresh = await self.keys.authenticate(token)
-        if not fresh.may("worker") or fresh.site_id != principal.site_id:
+        is_bound_elsewhere = fresh.worker_id not in ("", worker_id)
+        if not fresh.may("worker") or fresh.site_id != principal.site_id or is_bound_elsewhere:
             raise Unauthenticated("the new credential is another tenant's, or none for workers")
         return fresh

@@ -38,6 +38,8 @@ HEARTBEAT_MISSED = 4408
 TRY_LATER = 1013
 IN_LIMIT = 10_000
 LONGEST_TICK_S = 30.0
+EXPIRED_S = 60.0
+EXPIRED = (4401, "the credential has expired")
 
 
 class WorkerSession:
@@ -54,6 +56,7 @@ class WorkerSession:
         self._drained = asyncio.Event()
         self._drained.set()
         self._tasks = TaskSet()
+        self._has_expired = False
         self.seat = WorkerSeat(self._link, rooms.clock, on_events=self._happened, on_close=self._wake)
 
     @property
@@ -165,13 +168,41 @@ class WorkerSession:
             await self._rooms.reports.lost_receipts(self._link.worker_id, event.held, reason="the worker left")
             self.seat.close(NORMAL, "goodbye")
         elif isinstance(event, e.CredentialOffered):
-            self._principal = await self._rooms.renewed(self._principal, event.token)
-            if self._holder is not None:
-                self._holder.key_id = self._principal.id
+            await self._renew_credential(event.token)
         elif isinstance(event, e.Violation):
             self.seat.close(FORBIDDEN, event.code)
         elif isinstance(event, e.WorkerDead):
             self.seat.close(HEARTBEAT_MISSED, f"no {event.reason} in time")
+
+    async def _renew_credential(self, token: str) -> None:
+        """Another credential for the same worker; a link whose old one had run out gets offers again."""
+        fresh = await self._rooms.renewed(self._principal, token, worker_id=self._link.worker_id)
+        self._principal = fresh
+        if self._holder is not None:
+            self._holder.key_id, self._holder.token_id = fresh.id, fresh.token_id
+            if self._has_expired:
+                self._has_expired = self._holder.draining = False
+                self._rooms.dispatcher.wake(self._holder)
+
+    async def _look_at_credential(self) -> float:
+        """No offers behind its end, and the link's end a minute later; seconds until the next look."""
+        ends_at, now = self._principal.expires_at, self._rooms.clock.now()
+        if ends_at is not None and now >= ends_at + EXPIRED_S:
+            self.seat.close(*EXPIRED)
+        elif ends_at is not None and now >= ends_at:
+            if self._holder is not None and not self._holder.draining:
+                self._has_expired = self._holder.draining = True
+        elif self._holder is not None and not await self._may_stay():
+            self.seat.close(*REVOKED)
+        if ends_at is None:
+            return LONGEST_TICK_S
+        return max((ends_at if now < ends_at else ends_at + EXPIRED_S) - now, 0.05)
+
+    async def _may_stay(self) -> bool:
+        try:
+            return await self._rooms.keys.standing.holds(self._principal)
+        except (NotNow, StoreError):
+            return True  # nobody can tell; what it does is checked by its leases
 
     async def _arrive(self, event: e.Helloed) -> None:
         arrival = Arrival(self._rooms, self._principal, transport=self._transport)
@@ -234,7 +265,8 @@ class WorkerSession:
             events = self._link.tick(now)
             if events:
                 self._happened(list(events))
-            await asyncio.sleep(min(max(self._link.next_tick_at() - now, 0.05), LONGEST_TICK_S))
+            left_s = await self._look_at_credential()
+            await asyncio.sleep(min(max(self._link.next_tick_at() - now, 0.05), LONGEST_TICK_S, left_s))
 
     async def _leave(self) -> None:
         holder, self._holder = self._holder, None

@@ -85,8 +85,14 @@ def _take_back(connection: apsw.Connection, items: list[tuple[Revocation, float]
 
 
 def _taken_back(connection: apsw.Connection, items: list[float]) -> list[list[Revocation]]:
-    rows = [connection.execute(sql("revocations_since"), (since,)).fetchall() for since in items]
-    return [[Revocation(name=row[0], before=row[1], keep_until=row[2]) for row in found] for found in rows]
+    return [
+        [_revocation(row) for row in connection.execute(sql("revocations_since"), (since,)).fetchall()]
+        for since in items
+    ]
+
+
+def _revocation(row: tuple[Any, ...]) -> Revocation:
+    return Revocation(name=row[0], before=row[1], keep_until=row[2])
 
 
 def _invitation(row: tuple[Any, ...]) -> Invitation:
