@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from taskgate import __version__
 from taskgate.fleet.fleet import posted
 from taskgate.fleet.moving import Arrived, Moving
 from taskgate.fleet.neighbours import Neighbours
@@ -36,9 +35,10 @@ def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Wa
         return []
     parts: list[Part] = [] if ground.catalogue_news is None else [ground.catalogue_news]
     parts.append(_key_review(ground))
-    if stores.board is not None:
-        neighbours = Neighbours(stores.board, name=ground.name, version=__version__, clock=ground.clock)
-        parts += [_moving(ground, neighbours, reports), neighbours]
+    if ground.registry.sharing is not None:
+        parts.append(ground.registry.sharing)
+    if ground.neighbours is not None:
+        parts += [_moving(ground, ground.neighbours, reports), ground.neighbours]
     parts.append(
         Tidings(
             stores.signals,

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from taskgate import __version__
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.config import Settings, is_loopback
 from taskgate.edge.entrance import Entrance, entrance_of
 from taskgate.events import KeyRevoked
 from taskgate.fleet.fleet import Fleet, evict
+from taskgate.fleet.neighbours import Neighbours
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import IdentitySigner
 from taskgate.ids import new_token
@@ -25,6 +28,8 @@ from taskgate.reach.judging import rules_from
 from taskgate.reach.pinning import Reach
 from taskgate.rereading import Rereader
 from taskgate.routes.registry import Registry
+from taskgate.routes.sharing import Sharing
+from taskgate.routes.standing import Standing
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.stores.opening import Stores
@@ -56,6 +61,7 @@ class Ground:
     signer: IdentitySigner
     name: str
     catalogue_news: Rereader | None
+    neighbours: Neighbours | None
 
 
 def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores) -> Ground:
@@ -64,6 +70,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
     name = new_token()
     definitions = Definitions(stores.catalogue)
     catalogue_news = _catalogue_news(stores, definitions, name) if stores.is_shared else None
+    neighbours = _neighbours(stores, clock, name)
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
     reach, signer = reach_of(settings, clock), IdentitySigner()
@@ -105,12 +112,32 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
             settings=settings.routes,
             max_body_bytes=settings.proxy.body_ceiling_bytes,
             credentials=read_credentials(settings.proxy.credentials),
+            share=_sharing(stores, clock, name, neighbours) if stores.is_shared else None,
         ),
+        neighbours=neighbours,
     )
 
 
 def _catalogue_news(stores: Stores, definitions: Definitions, name: str) -> Rereader:
     return Rereader(definitions.reread, signals=stores.signals, topic="tasks", name=name, every_s=REREAD_S)
+
+
+def _neighbours(stores: Stores, clock: Clock, name: str) -> Neighbours | None:
+    if not stores.is_shared or stores.board is None:
+        return None
+    return Neighbours(stores.board, name=name, version=__version__, clock=clock)
+
+
+def _sharing(stores: Stores, clock: Clock, name: str, neighbours: Neighbours | None) -> Callable[[Standing], Sharing]:
+    return partial(
+        Sharing,
+        stores.services,
+        signals=stores.signals,
+        turns=stores.leadership,
+        neighbours=neighbours,
+        name=name,
+        clock=clock,
+    )
 
 
 def reach_of(settings: Settings, clock: Clock) -> Reach:

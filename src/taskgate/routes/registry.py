@@ -33,6 +33,7 @@ from taskgate.routes.registering import Rights, bounded, rights_of, routes_of, s
 from taskgate.routes.registration import Registered, Registration
 from taskgate.routes.service import Service, Snapshot, digest_of
 from taskgate.routes.settings import RouteSettings
+from taskgate.routes.sharing import Sharing
 from taskgate.routes.standing import Standing
 from taskgate.routes.turns import Turns
 
@@ -49,7 +50,7 @@ class Registry:
     """Every registered service. `standing` is what is known of them at this moment.
 
     `credentials` are the names that a policy's `set:NAME` may have, None for any; `max_body_bytes` is the most that a
-    policy may allow.
+    policy may allow; `share` is given where other gateways register services too.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Registry:
         settings: RouteSettings,
         max_body_bytes: int = 1 << 30,
         credentials: Container[str] | None = None,
+        share: Callable[[Standing], Sharing] | None = None,
     ) -> None:
         self._book = book
         self._clock = clock
@@ -72,11 +74,12 @@ class Registry:
         self._max_body_bytes = max_body_bytes
         self._credentials = credentials
         self._documents = Documents(source, max_bytes=settings.max_document_bytes)
-        self._turns = Turns()
         self._unwritten: set[str] = set()
         self._is_kept = False
         self._looked_at: dict[str, float] = {}
         self.standing = Standing(bus, clock)
+        self.sharing = None if share is None else share(self.standing)
+        self._turns = Turns() if self.sharing is None else Turns(self.sharing.turn)
         self.tasks = TaskSet()
         self.asking = Asking(self.standing, presence, clock=clock)
 
@@ -127,6 +130,8 @@ class Registry:
         """A fresh lease for a service of the caller's site; NotFound when there is none. Nothing is written."""
         service = self._own(principal, name)
         self.standing.renew(name, by_itself=True)
+        if self.sharing is not None:
+            self.sharing.renewed(name)
         return _told(service, [])
 
     async def withdraw(self, principal: Principal, name: str) -> None:
@@ -136,6 +141,8 @@ class Registry:
     async def sweep(self) -> None:
         """One look at the leases: whom to ask, who is away, whom to forget."""
         self.asking.ask()
+        if self.sharing is not None and not self.sharing.may_judge:
+            return
         verdict = self.standing.judge(keep_above=self._settings.keep_above)
         if verdict.kept and not self._is_kept:
             _log.error(

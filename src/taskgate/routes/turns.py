@@ -8,7 +8,8 @@ still gets `GRACE_S` of running time: a host that slept is no store that hangs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 from taskgate.errors import Unavailable
@@ -20,9 +21,10 @@ MAX_WAITING = 1000
 
 
 class Turns:
-    """A queue of changes."""
+    """A queue of changes. `around` is entered for each: the turn of this gateway among others."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext) -> None:
+        self._around = around
         self._turn = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
 
@@ -46,7 +48,7 @@ class Turns:
         await asyncio.gather(*self._changes, return_exceptions=True)
 
     async def _in_turn(self, change: Coroutine[Any, Any, T]) -> T:
-        async with self._turn:
+        async with self._turn, self._around():
             return await change
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
