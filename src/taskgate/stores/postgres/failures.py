@@ -48,8 +48,10 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return _state(error) in _LOST
     if isinstance(error, asyncpg.InterfaceError):
-        return "clos" in str(error)  # the driver has one class for a closed connection and for our own mistakes
-    return isinstance(error, OSError | TimeoutError)
+        # The driver has one class for a closed connection, which its pool takes back, and for our own mistakes.
+        return "clos" in str(error) or "released" in str(error)
+    # What the driver cannot read in the middle of a crash is its own kind of error.
+    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def is_contended(error: BaseException) -> bool:
