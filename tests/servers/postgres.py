@@ -6,6 +6,7 @@ runs as `postgres`, which the package made.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -59,6 +60,13 @@ class Postgres(Daemon):
         command = [str(self._bin / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         command += ["-h", "127.0.0.1", "-p", str(self.port), "-c", "max_connections=200", *self._options]
         self._launch(command, answers=self.answers, within_s=START_S, user=self._owner)
+
+    def signal(self, number: int) -> None:
+        """To the server and all of its processes, which it puts into groups of their own."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in [self.pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def answers(self) -> bool:
         asked = ["-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-t", "1"]
