@@ -84,6 +84,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         signer=signer,
         believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
         is_sole=not stores.is_shared,
+        one_use=stores.one_use,
     )
     return Ground(
         settings=settings,

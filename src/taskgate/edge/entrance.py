@@ -18,7 +18,7 @@ from taskgate.identity.certificates import Certificates
 from taskgate.identity.invitations import Invitations
 from taskgate.identity.issuers import Issuer
 from taskgate.identity.keys import Keys
-from taskgate.identity.ports import KeyRing, TokenBook
+from taskgate.identity.ports import KeyRing, OneUse, TokenBook
 from taskgate.identity.revocations import Announcer, Revocations
 from taskgate.identity.settings import AuthSettings
 from taskgate.identity.signing import IdentitySigner
@@ -56,6 +56,7 @@ def entrance_of(
     signer: IdentitySigner,
     believed: Believed,
     is_sole: bool,
+    one_use: OneUse | None = None,
 ) -> Entrance:
     """The entrance as the settings describe it."""
     revocations = Revocations(token_book, clock=clock, bus=bus, signals=signals, is_sole=is_sole)
@@ -66,6 +67,7 @@ def entrance_of(
         signals=signals,
         is_sole=is_sole,
         believe_s=auth.believe_s,
+        one_use=one_use,
     )
     tokens = Tokens(
         TokenKeys(signer, rotate_s=auth.token_rotate_s, life_s=auth.token_s),

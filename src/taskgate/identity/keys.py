@@ -20,7 +20,7 @@ from taskgate.events import KeyRevoked
 from taskgate.identity.credentials import is_person_id, is_prefix, is_site_id
 from taskgate.identity.jose import looks_like_token
 from taskgate.identity.keytext import digest_of_secret, new_key, parse_key
-from taskgate.identity.ports import KeyRecord, KeyRing
+from taskgate.identity.ports import KeyRecord, KeyRing, OneUse
 from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.identity.recall import KeyRecall
 from taskgate.identity.revocations import Announcer, News
@@ -52,6 +52,7 @@ class Keys:
         signals: Announcer | None = None,
         is_sole: bool = False,
         believe_s: float = 30.0,
+        one_use: OneUse | None = None,
     ) -> None:
         self._ring = ring
         self._clock = clock
@@ -61,7 +62,7 @@ class Keys:
         self.tasks = TaskSet()
         self.recall = KeyRecall(ring, clock, tasks=self.tasks, is_sole=is_sole, believe_s=believe_s)
         self.standing = Standing(self.recall)
-        self.tickets = Tickets(clock, is_good=self.standing.holds)
+        self.tickets = Tickets(clock, is_good=self.standing.holds, kept=one_use)
         bus.subscribe(KeyRevoked, lambda event: self.recall.forget(event.key_id))
 
     async def start(self) -> None:

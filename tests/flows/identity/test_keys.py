@@ -260,16 +260,16 @@ async def test_tickets_end(places: tuple[Place, Place]) -> None:
     _, text = await place.make()
     principal = await places[0].keys.authenticate(text)
     tickets = places[0].keys.tickets
-    opened = [tickets.issue(principal)[0] for _ in range(100)]
+    opened = [(await tickets.issue(principal))[0] for _ in range(100)]
     with pytest.raises(Limited):
-        tickets.issue(principal)
+        await tickets.issue(principal)
     place.clock.advance(29.9)
     assert await tickets.redeem(opened[0]) == principal
     place.clock.advance(0.1)
     for ticket in (opened[1], "", "x" * 22, "x" * 10**6):
         with pytest.raises(Unauthenticated):
             await tickets.redeem(ticket)
-    assert tickets.issue(principal)
+    assert await tickets.issue(principal)
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "ai", "/ai/", "//ai", "/a/../b", "/.", "/a%2fb", "/a b", "/{x}", "/a\n"])

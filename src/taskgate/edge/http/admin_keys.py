@@ -80,7 +80,7 @@ class KeyRoutes:
         return answer(new_key_shape(record, text), 201)
 
     async def _ticket(self, request: Request) -> Response:
-        ticket, expires_at = self._doors.keys.tickets.issue(allowed(request, ""))
+        ticket, expires_at = await self._doors.keys.tickets.issue(allowed(request, ""))
         return answer(shapes.TicketShape(ticket=ticket, expires_at=moment(expires_at)), 201)
 
 
