@@ -26,16 +26,20 @@ from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
+from taskgate.lifespan import Lifespan
+from taskgate.past import note_start
 from taskgate.proxy.doorway import Fronts
-from taskgate.proxy.listening import Listener, check_certificate, listen, listener_config
+from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.proxy.trust import SocketTrust, Trust
 from taskgate.telemetry.logs import setup_logs
+from taskgate.tls.doors import certificates_of
 
 if TYPE_CHECKING:
     import uvicorn
 
     from taskgate.edge.grpc.server import GrpcDoor
     from taskgate.fronts.company import Company
+    from taskgate.tls.watching import Certificates
 
 _log = logging.getLogger(__name__)
 WATCH_S = 0.25
@@ -54,6 +58,10 @@ class Server:
         self.ready = asyncio.Event()
         self.http_port = 0
         self.grpc_port = 0
+        self.grpc_door: GrpcDoor | None = None
+        self._tls: Certificates | None = None
+        self._grpc_tls: Certificates | None = None
+        self._watched = Lifespan()
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -67,16 +75,19 @@ class Server:
         taken, StoreError when a store is broken, and
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
         settings = self._settings.http
-        check_certificate(settings.tls_cert_path, settings.tls_key_path)
+        self._open_certificates()
         listener = listen(settings.host, settings.port, is_shared=settings.workers > 1)
         self.http_port = listener.getsockname()[1]
         self.gateway.reach.shut(self.http_port)
         try:
             await self.gateway.start()
+            await self._watched.start()
+            await note_start(self.gateway.past, self._settings)
             await ensure_first_keys(self.gateway, self._settings.data_path)
             await self._serve(listener)
         finally:
             listener.close()
+            await self._watched.stop()
             await self.gateway.stop()
             if self.ready.is_set():
                 self._forget_address()
@@ -106,10 +117,16 @@ class Server:
         door = self._settings.http
         return listener_config(
             http,
-            tls_cert_path=door.tls_cert_path,
-            tls_key_path=door.tls_key_path,
+            tls=None if self._tls is None else self._tls.context(is_client_required=door.tls_client_required),
             max_frame_bytes=self._settings.link.max_frame_bytes,
         )
+
+    def _open_certificates(self) -> None:
+        """Read what the doors show; InvalidInput for what cannot serve."""
+        settings, clock = self._settings, self.gateway.clock
+        self._tls = certificates_of("http", settings.http, clock)
+        self._grpc_tls = certificates_of("grpc", settings.grpc, clock) if settings.grpc.enabled else None
+        self._watched = Lifespan(*[found for found in (self._tls, self._grpc_tls) if found is not None])
 
     async def _open_company(self, door: Listener) -> Company | None:
         """The further processes of this gateway, where settings want some."""
@@ -131,9 +148,11 @@ class Server:
     async def _open_grpc(self) -> GrpcDoor:
         from taskgate.edge.grpc.server import GrpcDoor
 
-        door = GrpcDoor(self.gateway.worker_rooms, self._settings.grpc, gate=self._gate)
+        door = GrpcDoor(self.gateway.worker_rooms, self._settings.grpc, gate=self._gate, certificates=self._grpc_tls)
+        self.grpc_door = door
         self.grpc_port = await door.start()
-        self.gateway.reach.shut(self.grpc_port)
+        for port in (self.grpc_port, door.mtls_port):
+            self.gateway.reach.shut(port)
         return door
 
     async def _until_stopped(self, serving: asyncio.Task[None], company: Company | None) -> TaskgateError | None:
@@ -141,7 +160,11 @@ class Server:
         stopping = asyncio.create_task(self._stop.wait())
         try:
             while not (stopping.done() or serving.done()):
-                failure = self.gateway.life.ailment() or (company.ailment if company is not None else None)
+                failure = (
+                    self.gateway.life.ailment()
+                    or self._watched.ailment()
+                    or (company.ailment if company is not None else None)
+                )
                 if failure is not None:
                     _log.critical("the gateway ends: %s", failure)
                     return failure
@@ -210,7 +233,9 @@ async def ensure_first_keys(gateway: Gateway, folder: Path) -> None:
         path = folder / f"{name}.key"
         if f"first {name}" in standing and path.exists():
             continue
-        _, text = await gateway.keys.create(None, name=f"first {name}", scopes=scopes, kind=kind)
+        record, text = await gateway.keys.create(None, name=f"first {name}", scopes=scopes, kind=kind)
+        detail = {"name": record.name, "scopes": scopes, "kind": kind}
+        await gateway.past.audit.note("key.create", subject=record.id, detail=detail)
         _write_secret(path, text)
 
 

@@ -30,11 +30,12 @@ def check(*, file: str | None, as_json: bool, **flags: Any) -> None:
     screen = Screen(as_json=as_json)
     settings = settings_from(file, **flags)
     from taskgate.assembly import build
-    from taskgate.proxy.listening import check_certificate
+    from taskgate.tls.doors import check_door
 
     with screen.busy("building"):
         asyncio.run(_build(build, settings))
-        check_certificate(settings.http.tls_cert_path, settings.http.tls_key_path)
+        check_door("http", settings.http)
+        check_door("grpc", settings.grpc)
     changed = [field for field in describe(settings) if field.text != field.default]
     found = {field.path: field.text for field in changed}
     for name, hint in unused(os.environ).items():

@@ -13,7 +13,8 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -25,6 +26,9 @@ COMPATIBLE = {
     "GRPC_HOST": "grpc.host",
     "GRPC_PORT": "grpc.port",
     "GRPC_ENABLED": "grpc.enabled",
+    "GRPC_TLS_CERT_PATH": "grpc.tls_cert_path",
+    "GRPC_TLS_KEY_PATH": "grpc.tls_key_path",
+    "GRPC_TLS_CA_PATH": "grpc.tls_ca_path",
     "RATE_LIMIT_ENABLED": "grpc.rate_limit_enabled",
     "RATE_LIMIT_RATE": "grpc.rate_limit_rate",
     "RATE_LIMIT_CAPACITY": "grpc.rate_limit_capacity",
@@ -115,6 +119,8 @@ def _type_text(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type_text(arguments[0])
+    if origin in (UnionType, Union):
+        return _type_text(next(choice for choice in arguments if choice is not NoneType))
     if origin is Literal:
         return " or ".join(str(choice) for choice in arguments)
     if origin is tuple:

@@ -24,7 +24,6 @@ UNUSED = {
     "GATEWAY__AGENT_URL": "register the agent as a service with `taskgate services register`",
     "GATEWAY__REQUEST_TIMEOUT": "a route's timeouts are in its own policy (timeouts)",
 }
-UNSUPPORTED = ("GRPC_TLS_CERT_PATH", "GRPC_TLS_KEY_PATH", "GRPC_TLS_CA_PATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,6 @@ def refused(detail: str, path: str) -> InvalidInput:
 
 def from_compatible(env: Mapping[str, str]) -> Iterator[Given]:
     """Names of the systems that taskgate replaces; an empty value means not set."""
-    for name in UNSUPPORTED:
-        if env.get(name):
-            raise refused(f"{name} is set, but this version serves gRPC without TLS: put it behind a TLS proxy", name)
     for name, path in COMPATIBLE.items():
         if env.get(name):
             text = env[name].removesuffix("/s") if name == "RATE_LIMIT_RATE" else env[name]

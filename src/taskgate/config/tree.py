@@ -101,11 +101,22 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "archive.url", f"{masked(archive)!r} names no known archive ({', '.join(ARCHIVES)}, or none)"
     if settings.grpc.enabled and settings.grpc.port == settings.http.port != 0:
         yield "grpc.port", "is the port of HTTP as well"
+    yield from _certificates(settings)
     if not settings.data_dir:
         yield "data_dir", "must not be empty"
     yield from _reach(settings)
     if not settings.auth.enabled:
         yield from _open_doors(settings)
+
+
+def _certificates(settings: Settings) -> Iterator[tuple[str, str]]:
+    http, grpc = settings.http, settings.grpc
+    if http.tls_client_required and not http.tls_ca_path:
+        yield "http.tls_client_required", "needs http.tls_ca_path: the authorities of those certificates"
+    if grpc.mtls_port is not None and not grpc.tls_ca_path:
+        yield "grpc.mtls_port", "needs grpc.tls_ca_path: the authorities of those certificates"
+    if grpc.mtls_port and grpc.mtls_port in (grpc.port, http.port):
+        yield "grpc.mtls_port", "is another door's port as well"
 
 
 def _reach(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,8 @@ class HttpSettings:
     max_body_bytes: largest body of one request, a batch being one. Default 10485760 (10 MiB). Above it 413 TOO_LARGE.
     tls_cert_path: certificate chain in PEM; then this port speaks TLS (1.2 and later) alone. Default none.
     tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
+    tls_ca_path: authorities in PEM; then callers may show a certificate of theirs. Default none: nobody is asked for one.
+    tls_client_required: whether a caller must show one. Default false: an API key or a token does as well.
     cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
     """
 
@@ -34,6 +36,8 @@ class HttpSettings:
     max_body_bytes: Bytes = 10 << 20
     tls_cert_path: str = ""
     tls_key_path: str = ""
+    tls_ca_path: str = ""
+    tls_client_required: bool = False
     cors_origins: tuple[str, ...] = ()
 
 
@@ -44,6 +48,12 @@ class GrpcSettings:
     enabled: whether this door is opened at all. Default true.
     host: address to listen on. Default 127.0.0.1.
     port: TCP port. Default 50051. 0 takes any free one and writes it to `gateway.json`.
+    tls_cert_path: certificate chain in PEM; then this port speaks TLS alone. Renewed files serve without a restart.
+        Default none.
+    tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
+    tls_ca_path: authorities in PEM; then a worker must show a certificate of theirs on this port. Default none.
+    mtls_port: a second TCP port, on which alone a certificate is needed; `port` then takes API keys and tokens. Default
+        none: with `tls_ca_path` every worker needs a certificate.
     rate_limit_enabled: whether unary calls are counted by credential; streams have credit instead. Default true.
     rate_limit_rate: unary calls a second that one credential may make in the long run, at each gateway. Default 100.
     rate_limit_capacity: how many of them at once. Default 200.
@@ -56,6 +66,10 @@ class GrpcSettings:
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 50051
+    tls_cert_path: str = ""
+    tls_key_path: str = ""
+    tls_ca_path: str = ""
+    mtls_port: Port | None = None
     rate_limit_enabled: bool = True
     rate_limit_rate: Annotated[float, Meta(gt=0)] = 100.0
     rate_limit_capacity: Annotated[int, Meta(ge=1)] = 200

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 import sys
 from collections.abc import MutableMapping
 from typing import Any
@@ -44,6 +45,7 @@ from taskgate.proxy.trust import Trust
 from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
 from taskgate.telemetry.logs import setup_logs
+from taskgate.tls.doors import certificates_of
 from taskgate.worker.confinement import die_with_parent
 
 SWITCH_S = 0.0005
@@ -88,7 +90,9 @@ class FrontProcess:
             on_routes=self.plane.apply,
             tell=self._told,
         )
-        self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane)
+        self._tls = certificates_of("http", settings.http, clock)
+        watched = [] if self._tls is None else [self._tls]
+        self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane, *watched)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -102,8 +106,7 @@ class FrontProcess:
             listener = listen(settings.http.host, self._begin.port, is_shared=True)
             config = listener_config(
                 no_application,
-                tls_cert_path=settings.http.tls_cert_path,
-                tls_key_path=settings.http.tls_key_path,
+                tls=self._context(),
                 max_frame_bytes=settings.link.max_frame_bytes,
             )
             door = Listener(config, Fronts(self._claim, settings.proxy, certifiers=Trust(settings.auth.certificate_proxies)), handshake_s=settings.proxy.handshake_s)
@@ -119,6 +122,11 @@ class FrontProcess:
             await serving
         if failure is not None:
             raise failure
+
+    def _context(self) -> ssl.SSLContext | None:
+        if self._tls is None:
+            return None
+        return self._tls.context(is_client_required=self._settings.http.tls_client_required)
 
     def _claim(self, front: CallerFront, head: Head) -> Item:
         """A front knows keys. Who shows anything else (a token, a certificate) is for the gateway to know."""

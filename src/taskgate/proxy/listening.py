@@ -10,12 +10,11 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from taskgate.errors import InvalidInput, Unavailable
+from taskgate.errors import Unavailable
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.handshake import PatientSocket
 
@@ -78,42 +77,11 @@ def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     return listener
 
 
-def check_certificate(cert_path: str, key_path: str) -> None:
-    """InvalidInput (SETTINGS_INVALID) for a certificate or key that cannot serve: away, unreadable, of another pair,
-    or locked with a password. No certificate is no TLS."""
-    if key_path and not cert_path:
-        raise _useless("http.tls_cert_path", "must be named where http.tls_key_path is")
-    for path, file in (("http.tls_cert_path", cert_path), ("http.tls_key_path", key_path)):
-        try:
-            if file:
-                Path(file).read_bytes()
-        except OSError as error:
-            raise _useless(path, f"{file} cannot be read: {error.strerror}") from error
-    try:
-        if cert_path:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(cert_path, key_path or None, password=lambda: "-")
-    except (ssl.SSLError, ValueError) as error:
-        why = getattr(error, "reason", None) or "not PEM"
-        if why == "KEY_VALUES_MISMATCH":
-            raise _useless("http.tls_key_path", "is not the key of the certificate") from error
-        files = " and ".join(file for file in (cert_path, key_path) if file)
-        hint = "certificate and key in PEM, the key without a password, are needed"
-        raise _useless("http.tls_cert_path", f"{files} cannot be used ({why}): {hint}") from error
-
-
-def _useless(path: str, why: str) -> InvalidInput:
-    return InvalidInput(f"{path}: {why}", code="SETTINGS_INVALID", extra={"path": path})
-
-
-def listener_config(
-    app: Any, *, tls_cert_path: str = "", tls_key_path: str = "", max_frame_bytes: int
-) -> uvicorn.Config:
+def listener_config(app: Any, *, tls: ssl.SSLContext | None = None, max_frame_bytes: int) -> uvicorn.Config:
     """How uvicorn serves: our connections, its WebSocket protocol, nothing else of its own."""
     return uvicorn.Config(
         app,
-        ssl_certfile=tls_cert_path or None,
-        ssl_keyfile=tls_key_path or None,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         ws=PatientSocket,
         ws_max_size=max_frame_bytes,
         ws_per_message_deflate=False,

@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 
 from taskgate.edge.settings import HttpSettings
 from taskgate.errors import InvalidInput
-from taskgate.proxy.listening import check_certificate
+from taskgate.edge.settings import HttpSettings
+from taskgate.tls.doors import check_door
 from taskgate.proxy.settings import ProxySettings
 from tests.edge.http.house import FREE
 from tests.edge.http.serving import Served
@@ -89,6 +90,10 @@ def test_half_a_handshake_is_closed_soon(served: Served, sent: bytes) -> None:
         assert b"HTTP" not in told
 
 
+def check(cert_path: str, key_path: str) -> None:
+    check_door("http", HttpSettings(tls_cert_path=cert_path, tls_key_path=key_path))
+
+
 def test_what_cannot_serve_is_said_in_one_line(certificate: Path, tmp_path: Path) -> None:
     """The start of a gateway ends with it, and `taskgate check` says the same."""
     key, other, locked = certificate.with_name("key.pem"), tmp_path / "other.pem", tmp_path / "locked.pem"
@@ -108,9 +113,9 @@ def test_what_cannot_serve_is_said_in_one_line(certificate: Path, tmp_path: Path
         (certificate, "", "tls_cert_path: .* cannot be used"),
     ):
         with pytest.raises(InvalidInput, match=why):
-            check_certificate(str(cert_path), str(key_path))
-    check_certificate(str(certificate), str(key))
-    check_certificate("", "")
+            check(str(cert_path), str(key_path))
+    check(str(certificate), str(key))
+    check("", "")
     env = {**os.environ, "TASKGATE_HTTP__TLS_CERT_PATH": str(certificate), "TASKGATE_HTTP__TLS_KEY_PATH": str(away)}
     for command in (["serve", "--port", "0", "--data-dir", str(tmp_path / "data")], ["check"]):
         done = subprocess.run([sys.executable, "-m", "taskgate", *command], capture_output=True, text=True, check=False,

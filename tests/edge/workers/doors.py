@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
-import grpc
 import msgspec
+from grpc import aio
 
 from taskgate.config import Settings
 from taskgate.edge.settings import GrpcSettings, HttpSettings
@@ -80,7 +80,7 @@ class GrpcWire:
     async def hear(self) -> list[m.GatewayMessage]:
         try:
             frame = await self.call.read()
-        except grpc.aio.AioRpcError:
+        except aio.AioRpcError:
             return []
         return protobuf_codec.decode_gateway_frame(frame) if isinstance(frame, bytes) else []
 
@@ -150,7 +150,7 @@ def result_of(task: m.Task, output: object = None) -> m.TaskResult:
 class Doors:
     """The gateway with both doors open."""
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession, channel: grpc.aio.Channel) -> None:
+    def __init__(self, server: Server, session: aiohttp.ClientSession, channel: aio.Channel) -> None:
         self.server = server
         self.house = House(server.gateway)
         self.session = session
@@ -204,12 +204,12 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(folder: Path, **runs: Any) -> AsyncIterator[Doors]:
-    """A whole gateway in memory that listens at both doors."""
+async def open_doors(folder: Path, *, grpc: dict[str, Any] | None = None, **runs: Any) -> AsyncIterator[Doors]:
+    """A whole gateway in memory that listens at both doors; `grpc` are more settings of that door."""
     settings = Settings(
         data_dir=str(folder),
         http=HttpSettings(port=0),
-        grpc=GrpcSettings(port=0),
+        grpc=GrpcSettings(port=0, **grpc or {}),
         database=DatabaseSettings(url=Url("memory:")),
         runs=RunSettings(accept_flush_s=0.01, **runs),
     )
@@ -222,7 +222,7 @@ async def open_doors(folder: Path, **runs: Any) -> AsyncIterator[Doors]:
     try:
         async with (
             aiohttp.ClientSession() as session,
-            grpc.aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
+            aio.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
         ):
             doors = Doors(server, session, channel)
             doors.worker_key = await doors.house.key("worker", "serve:*", name="workers")

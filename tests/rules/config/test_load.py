@@ -113,7 +113,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"TASKGATE_HTTP__PORT": "50051"}, "grpc.port"),
         ({"TASKGATE_LOG__LEVEL": "loud"}, "log.level"),
         ({"DATABASE_URL": "mysql://u:pw@h/db"}, "database.url"),
-        ({"GRPC_TLS_CERT_PATH": "cert.pem"}, "GRPC_TLS_CERT_PATH"),
         ({"TASKGATE_REACH__NETWORKS": "auto, 10.0.0.1/8"}, "reach.networks"),
         ({"TASKGATE_REACH__NETWORKS": "169.254.0.0/16"}, "reach.networks"),
         ({"TASKGATE_REACH__PORTS": "0"}, "reach.ports"),

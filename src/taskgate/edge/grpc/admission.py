@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import grpc
 
 from taskgate.edge.gate import Gate
+from taskgate.edge.grpc.credentials import shown_by
 from taskgate.edge.grpc.peers import Peers
 from taskgate.edge.grpc.rates import CallRates
 from taskgate.errors import NotNow, TaskgateError, TooSlow
@@ -88,7 +89,7 @@ class Admission:
 
     async def _admit(self, context: Context, address: str) -> Principal:
         pairs = [(str(name), value) for name, value in context.invocation_metadata() or ()]
-        principal = await self._gate.admit(pairs, address=address)
+        principal = await self._gate.admit(pairs, address=address, certificate=shown_by(context))
         principal.require("worker")
         return principal
 

@@ -6,6 +6,7 @@ sizes, and how often a client may ping (workers behind NAT do every 30 s). Refle
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import grpc
@@ -14,6 +15,7 @@ from grpc_health.v1.health import aio as health  # type: ignore[import-untyped]
 
 from taskgate.edge.gate import Gate
 from taskgate.edge.grpc.admission import Admission
+from taskgate.edge.grpc.credentials import credentials_of
 from taskgate.edge.grpc.peers import Peers
 from taskgate.edge.grpc.polling import Polls
 from taskgate.edge.grpc.rates import CallRates
@@ -22,6 +24,7 @@ from taskgate.edge.settings import GrpcSettings
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.errors import Unavailable
 from taskgate.limits.bucket import Rate
+from taskgate.tls.watching import Certificates
 
 GRACE_S = 5.0
 METADATA_BYTES = 8 << 10
@@ -48,7 +51,10 @@ def options(max_frame_bytes: int) -> tuple[tuple[str, int], ...]:
 class GrpcDoor:
     """Opens and closes the gRPC server of one gateway."""
 
-    def __init__(self, rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate) -> None:
+    def __init__(
+        self, rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate, certificates: Certificates | None = None
+    ) -> None:
+        self._certificates = certificates
         self._settings = settings
         self._polls = Polls(rooms)
         self._health = health.HealthServicer()
@@ -56,24 +62,42 @@ class GrpcDoor:
         self._admission = _admission(rooms, settings, gate=gate)
         self._max_frame_bytes = rooms.link.max_frame_bytes
         self._server: grpc.aio.Server | None = None
+        self.mtls_port = 0
 
     async def start(self) -> int:
         """Listen; returns the port. Unavailable when the address is taken."""
         server = grpc.aio.server(options=options(self._max_frame_bytes))
         server.add_generic_rpc_handlers((self._service.handlers(self._admission),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        port = 0
-        with suppress(RuntimeError):
-            port = server.add_insecure_port(f"{host}:{self._settings.port}")
-        if not port:
-            raise Unavailable(f"cannot listen on {host}:{self._settings.port}", code="ADDRESS_IN_USE")
+        port = self._listen(server)
         await server.start()
         self._server = server
         await self._polls.start()
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    def _listen(self, server: grpc.aio.Server) -> int:
+        """Open the port, and the second one where only some workers show certificates."""
+        settings, certificates = self._settings, self._certificates
+        if certificates is None:
+            return self._bound(settings.port, server.add_insecure_port)
+        is_apart = settings.mtls_port is not None
+        credentials = credentials_of(certificates, is_client_required=bool(settings.tls_ca_path) and not is_apart)
+        port = self._bound(settings.port, lambda address: server.add_secure_port(address, credentials))
+        if settings.mtls_port is not None:
+            strict = credentials_of(certificates, is_client_required=True)
+            self.mtls_port = self._bound(settings.mtls_port, lambda address: server.add_secure_port(address, strict))
+        return port
+
+    def _bound(self, port: int, bind: Callable[[str], int]) -> int:
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        bound = 0
+        with suppress(RuntimeError):
+            bound = bind(f"{host}:{port}")
+        if not bound:
+            raise Unavailable(f"cannot listen on {host}:{port}", code="ADDRESS_IN_USE")
+        return bound
 
     async def stop(self) -> None:
         """Say NOT_SERVING, let calls in flight end for a while, then stop listening. Safe to call twice."""
