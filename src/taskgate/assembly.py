@@ -44,11 +44,11 @@ from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
 from taskgate.runs.endings import RunEndings
 from taskgate.runs.intake import Intake
-from taskgate.runs.standings import Standings
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores, open_stores
 from taskgate.stores.secret_file import SecretFile
+from taskgate.watching import Watch, watch_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,6 @@ class Gateway:
     intake: Intake
     desk: Desk
     explainer: Explainer
-    standings: Standings
     journal: Journal
     run_journal: RunJournal
     past: Past
@@ -81,6 +80,7 @@ class Gateway:
     upstreams: Healths
     recorder: Recorder
     waits: Live
+    watch: Watch
     life: Lifespan
 
     @property
@@ -108,6 +108,7 @@ def build(
             settings.database_url, clock=clock, probe=probe, database=settings.database, redis=settings.redis
         )
     ground = ground_of(settings, clock, probe=probe, stores=stores)
+    stores = ground.stores
     waiters = Waiters(ground.bus)
     moves = moves_of(ground, waiters)
     intake = _intake(ground, moves)
@@ -128,6 +129,8 @@ def build(
         bus=ground.bus,
         clock=ground.clock,
     )
+    worker_rooms = _worker_rooms(ground, moves)
+    watch = watch_of(ground, plane, intake=intake, links=worker_rooms.counters)
     return Gateway(
         settings=settings,
         clock=ground.clock,
@@ -141,12 +144,12 @@ def build(
         intake=intake,
         desk=desk,
         explainer=Explainer(desk, ground.fleet, clock=ground.clock),
-        standings=Standings(stores.census, ground.definitions, fleet=ground.fleet, clock=ground.clock),
         journal=stores.journal,
         run_journal=run_journal,
         past=past,
         moves=moves,
-        worker_rooms=_worker_rooms(ground, moves),
+        worker_rooms=worker_rooms,
+        watch=watch,
         reach=ground.reach,
         registry=ground.registry,
         signer=ground.signer,
@@ -155,7 +158,7 @@ def build(
         upstreams=Healths(plane.health),
         recorder=recorder,
         waits=waits,
-        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts)),
+        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts, watch.pulse)),
     )
 
 

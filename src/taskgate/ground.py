@@ -6,7 +6,7 @@ The first step of the object graph; `assembly` builds the others upon it. Buildi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from taskgate import __version__
@@ -33,6 +33,8 @@ from taskgate.routes.standing import Standing
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.stores.opening import Stores
+from taskgate.telemetry.metering import MeteredJournal, MeteredLeadership, MeteredLedger
+from taskgate.telemetry.numbers import Numbers
 
 Probe = Callable[[str], None]
 REREAD_S = 30.0
@@ -59,6 +61,7 @@ class Ground:
     reach: Reach
     registry: Registry
     signer: IdentitySigner
+    numbers: Numbers
     name: str
     catalogue_news: Rereader | None
     neighbours: Neighbours | None
@@ -68,6 +71,9 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
     """The ground as the settings describe it. `name` is this gateway's among those that share its stores."""
     bus = Bus()
     name = new_token()
+    numbers = Numbers(limit=settings.telemetry.top_tasks)
+    numbers.listen(bus)
+    stores = metered(stores, numbers)
     definitions = Definitions(stores.catalogue)
     catalogue_news = _catalogue_news(stores, definitions, name) if stores.is_shared else None
     neighbours = _neighbours(stores, clock, name)
@@ -82,6 +88,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         bus=bus,
         clock=clock,
         signer=signer,
+        numbers=numbers,
         believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
         is_sole=not stores.is_shared,
         one_use=stores.one_use,
@@ -138,6 +145,16 @@ def _sharing(stores: Stores, clock: Clock, name: str, neighbours: Neighbours | N
         neighbours=neighbours,
         name=name,
         clock=clock,
+    )
+
+
+def metered(stores: Stores, numbers: Numbers) -> Stores:
+    """The same stores, counted."""
+    return replace(
+        stores,
+        ledger=MeteredLedger(stores.ledger, numbers),
+        journal=MeteredJournal(stores.journal, numbers),
+        leadership=MeteredLeadership(stores.leadership, numbers),
     )
 
 

@@ -24,7 +24,7 @@ from taskgate.routes.settings import RouteSettings
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import masked
 from taskgate.stores.settings import DatabaseSettings, RedisSettings
-from taskgate.telemetry.settings import LogSettings
+from taskgate.telemetry.settings import LogSettings, TelemetrySettings
 
 FRAME_OVERHEAD_BYTES = 64 << 10
 SCHEMES = ("sqlite", "postgresql", "memory")
@@ -51,6 +51,7 @@ class Settings:
     proxy: ProxySettings = field(default_factory=ProxySettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     streams: StreamsSettings = field(default_factory=StreamsSettings)
 
     @property

@@ -54,6 +54,7 @@ class Company:
             records=means.recording if isinstance(means.recording, Recorder) else None,
         )
         gateway.upstreams.add(self.feeder.health)
+        gateway.watch.traffic.join(self.feeder.gathered.standing, usage=self.feeder.usage)
         self._path = folder / SOCKET
         self._connection = connection
         self._server: asyncio.Server | None = None

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,7 @@ from taskgate.fronts.channel import Channel
 from taskgate.identity.keys import TOPIC
 from taskgate.identity.ports import KeyRing
 from taskgate.lifespan import TaskSet
+from taskgate.proxy.counters import Gathered
 from taskgate.routes.health import worst
 from taskgate.routes.ports import Health, RunDoor
 from taskgate.routes.records import CallRecord
@@ -57,6 +59,7 @@ class Feeder:
     ) -> None:
         self.path = folder / SOCKET
         self.told: dict[int, m.Told] = {}
+        self.gathered = Gathered()
         self.tasks = TaskSet()
         self._snapshot = snapshot
         self._ring = ring
@@ -84,6 +87,13 @@ class Feeder:
         await self.tasks.close()
         self.path.unlink(missing_ok=True)
 
+    def usage(self) -> dict[str, int]:
+        """What the fronts hold at this moment, together."""
+        total: Counter[str] = Counter()
+        for told in self.told.values():
+            total.update(told.usage)
+        return dict(total)
+
     def health(self, service_name: str) -> Health | None:
         """The worst that any front tells of this service, None when none knows it."""
         known = [told.health[service_name] for told in self.told.values() if service_name in told.health]
@@ -102,6 +112,9 @@ class Feeder:
             told = event.snapshot
 
         unsubscribe = self._bus.subscribe(RoutesChanged, tell)
+        unsubscribe_keys = self._bus.subscribe(
+            KeyRevoked, lambda event: channel.send(m.News(TOPIC, b"-" + event.key_id.encode()))
+        )
         try:
             channel.send(m.State(m.lean(told)))
             async with asyncio.TaskGroup() as group:
@@ -112,9 +125,7 @@ class Feeder:
             pass
         finally:
             unsubscribe()
-        unsubscribe_keys = self._bus.subscribe(
-            KeyRevoked, lambda event: channel.send(m.News(TOPIC, b"-" + event.key_id.encode()))
-        )
+            unsubscribe_keys()
             news.close()
             self.told.pop(id(channel), None)
             channel.close()
@@ -125,7 +136,7 @@ class Feeder:
             async for message in messages:
                 if isinstance(message, m.Told):
                     self.told[id(channel)] = message
-            unsubscribe_keys()
+                    self.gathered.add(message.grown)
                 elif isinstance(message, m.Records):
                     if self._records is not None:
                         self._records.take(message.records)

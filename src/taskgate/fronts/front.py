@@ -34,6 +34,7 @@ from taskgate.identity.keys import Keys
 from taskgate.identity.reviewing import KeyReview
 from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import Lifespan
+from taskgate.proxy.counters import Growth
 from taskgate.proxy.credentials import secrets_of
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, listen, listener_config
@@ -41,6 +42,7 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.ports import Front as CallerFront
 from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.recorder import Recorder
+from taskgate.proxy.usage import usage_of
 from taskgate.proxy.trust import Trust
 from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
@@ -93,6 +95,7 @@ class FrontProcess:
         self._tls = certificates_of("http", settings.http, clock)
         watched = [] if self._tls is None else [self._tls]
         self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane, *watched)
+        self._growth = Growth()
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -134,8 +137,8 @@ class FrontProcess:
         return item or self._handing_on(front, head)
 
     def _told(self) -> Told:
-        counts = {"requests": sum(counters.requests for counters in self.plane.counters())}
-        return Told(health=self.plane.all_health(), counts=counts)
+        grown = self._growth.since(self.plane.counters())
+        return Told(health=self.plane.all_health(), usage=usage_of(self.plane), grown=grown)
 
 
 async def no_application(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from taskgate.identity.ports import KeyRecord
 from taskgate.identity.principal import Principal
+from taskgate.proxy.counters import RouteGrowth
 from taskgate.routes.ports import Health
 from taskgate.routes.records import CallRecord
 from taskgate.routes.service import Service, Snapshot
@@ -112,10 +113,12 @@ class Perform(msgspec.Struct, tag=True, frozen=True):
 
 
 class Told(msgspec.Struct, tag=True, frozen=True):
-    """How the upstreams do, by service, and what this front counted since it began."""
+    """How the upstreams do, by service; what this front holds at this moment; what its routes counted since it told
+    the last time, so that a front that dies takes a second of counts with it and no more."""
 
     health: dict[str, Health]
-    counts: dict[str, int]
+    usage: dict[str, int]
+    grown: list[RouteGrowth] = []
 
 
 class Records(msgspec.Struct, tag=True, frozen=True):

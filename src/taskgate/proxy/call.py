@@ -15,7 +15,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, cast
 
-from taskgate.errors import Malformed, TaskgateError
+from taskgate.errors import Limited, Malformed, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.lane import Lane
@@ -174,7 +174,10 @@ class Call:
             keep_alive=keep_alive,
             is_head=self.head.method == "HEAD",
         )
-        self.lane.counters.refused += self.attempts == 0
+        counters = self.lane.counters
+        counters.refused += self.attempts == 0
+        counters.limited += self.attempts == 0 and isinstance(error, Limited)
+        counters.failed += self.attempts > 0
         self._finish(error.code)
         self.front.write(answer)
         self.front.finished(keep_alive=keep_alive)

@@ -112,6 +112,11 @@ class Pool(Standing):
         self._retired = False
 
     @property
+    def use(self) -> tuple[int, int, int]:
+        """Connections that are idle and used, and calls that wait for one."""
+        return len(self._idle), self.opened - len(self._idle), len(self._waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether another connection may not be opened."""
         return self.opened + self._connecting >= self._settings.pool_size

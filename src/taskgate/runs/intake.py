@@ -16,6 +16,7 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.errors import Conflict, InvalidInput, KeyReused, NotFound, TaskgateError, TooLarge, Unavailable
 from taskgate.events import RunAccepted
+from taskgate.histogram import Histogram
 from taskgate.identity.principal import Principal
 from taskgate.ids import new_id
 from taskgate.runs.chain import advance_at, queue_of
@@ -85,6 +86,7 @@ class Intake:
         self._probe = probe
         self._look_again = look_again
         self.closed = False
+        self.took = Histogram()  # seconds per accepted call, for telemetry
 
     async def submit(self, principal: Principal, submissions: Sequence[Submission]) -> list[Accepted | TaskgateError]:
         """One verdict per submission, in order; the accepted ones are on disk when this returns."""
@@ -96,7 +98,7 @@ class Intake:
         verdicts: list[Accepted | TaskgateError | None] = [None] * len(submissions)
         runs: list[Run] = []
         places: list[int] = []
-        now = self._clock.now()
+        now, began = self._clock.now(), self._clock.monotonic()
         for place, submission in enumerate(submissions):
             try:
                 runs.append(self._made(principal, submission, now))
@@ -106,6 +108,7 @@ class Intake:
         if runs:
             for place, verdict in zip(places, await self._commit(runs), strict=True):
                 verdicts[place] = verdict
+            self.took.took(self._clock.monotonic() - began)
         return [verdict for verdict in verdicts if verdict is not None]
 
     async def _commit(self, runs: list[Run]) -> list[Accepted | TaskgateError]:

@@ -60,7 +60,13 @@ class Standings:
         self._fleet = fleet
         self._clock = clock
         self._readings: OrderedDict[Asked, _Reading] = OrderedDict()
+        self._read_at = 0.0
         self._met: OrderedDict[tuple[str, QueueKey], None] = OrderedDict()
+
+    @property
+    def age_s(self) -> float:
+        """How old the newest whole census is; 0 before the first."""
+        return max(0.0, self._clock.monotonic() - self._read_at) if self._read_at else 0.0
 
     async def everywhere(self) -> list[QueueView]:
         """Every queue, the sites together, by name; for operators."""
@@ -96,7 +102,10 @@ class Standings:
         reading.good_until = began if failed else now + max(KEEP_S, REST * (now - began))
 
     async def _ask(self, asked: Asked) -> list[QueueStanding]:
+        began = self._clock.monotonic()
         rows = await self._census.standing(site_id=asked[0], user_id=asked[1])
+        if asked == (None, ""):
+            self._read_at = began
         for row in rows:
             self._met[row.site_id, row.queue] = None
             self._met.move_to_end((row.site_id, row.queue))

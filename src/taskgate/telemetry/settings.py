@@ -19,3 +19,17 @@ class LogSettings:
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Metrics and traces.
+
+    top_tasks: names of tasks that are labels of metrics; further ones are counted as `other`. Default 100.
+    top_queues: queues that have a row of their own, the deepest first; others are `other`. Default 200.
+    top_routes: routes that have rows of their own, the busiest first; others are `other`. Default 200.
+    """
+
+    top_tasks: int = 100
+    top_queues: int = 200
+    top_routes: int = 200

@@ -46,7 +46,7 @@ class QueueRoutes:
 
     async def _find(self, request: Request, query: Annotated[QueuesQuery, Query()]) -> Response:
         principal = allowed(request, "read")
-        views = await self._doors.standings.of(principal, site_id=_site(request, principal))
+        views = await self._doors.watch.standings.of(principal, site_id=_site(request, principal))
         wanted = [
             view for view in views if query.task in ("", view.queue.task) and query.queue in ("", view.queue.text())
         ]

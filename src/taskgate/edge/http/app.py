@@ -32,6 +32,7 @@ from taskgate.edge.http.health import HealthEndpoints
 from taskgate.edge.http.history import HistoryEndpoints
 from taskgate.edge.http.journal import JournalEndpoint
 from taskgate.edge.http.live import Live
+from taskgate.edge.http.metrics import MetricsEndpoint
 from taskgate.edge.http.page import Page
 from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
 from taskgate.edge.http.patience import Patience
@@ -69,6 +70,7 @@ class HttpDoor:
                 *self._pages.routes,
                 RawRoute("GET", "/openapi.json", document.read),
                 RawRoute("GET", "/postman.json", document.collection),
+                *MetricsEndpoint(doors.watch.metrics).routes(),
                 *_hot_routes(doors, self._live, max_body_bytes=http.max_body_bytes),
             ]
         )

@@ -11,6 +11,7 @@ from typing import Protocol
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.entrance import Entrance
+from taskgate.edge.http.metrics import MetricsPage
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.history.reading import History
@@ -46,6 +47,16 @@ class Past(Protocol):
     def history(self) -> History:
         """Ended runs."""
         ...
+
+
+class Watching(Protocol):
+    """What tells how a gateway does."""
+
+    @property
+    def standings(self) -> Standings: ...
+
+    @property
+    def metrics(self) -> MetricsPage: ...
 
 
 class DoorSettings(Protocol):
@@ -111,7 +122,7 @@ class Doors(Protocol):
         ...
 
     @property
-    def standings(self) -> Standings: ...
+    def watch(self) -> Watching: ...
 
     @property
     def bus(self) -> Bus: ...

@@ -143,7 +143,15 @@ def _pages() -> Operations:
         scope="",
         gives={200: "A key set (RFC 7517): with these anybody can check a token of this gateway."},
     )
+    metrics = described(
+        summary="Metrics for Prometheus",
+        tag="Gateway",
+        operation_id="readMetrics",
+        scope="metrics",
+        gives={200: "Prometheus text, or OpenMetrics where that is accepted."},
+    )
     return {
+        ("GET", "/metrics"): metrics,
         **{("GET", path): operation for path, operation in health.items()},
         ("GET", "/openapi.json"): document,
         ("GET", "/gateway/jwks.json"): key_set,

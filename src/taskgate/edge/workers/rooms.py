@@ -7,11 +7,12 @@ The one rule here: a fresh credential on a living link must be the same worker's
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.settings import LinkSettings
+from taskgate.edge.workers.counters import LinkCounters
 from taskgate.errors import Unauthenticated
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.ports import Roster
@@ -44,6 +45,7 @@ class WorkerRooms:
     runs: RunSettings
     link: LinkSettings
     probe: Callable[[str], None]
+    counters: LinkCounters = field(default_factory=LinkCounters)
 
     async def renewed(self, principal: Principal, token: str, *, worker_id: str) -> Principal:
         """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 from taskgate.clock import Clock
+from taskgate.edge.workers.counters import RoundTrips
 from taskgate.errors import LocalLinkError
 from taskgate.wire import gateway_events as e
 from taskgate.wire import messages as m
@@ -32,6 +33,7 @@ class WorkerSeat:
         *,
         on_events: Callable[[list[e.GatewayEvent]], None],
         on_close: Callable[[], None],
+        round_trips: RoundTrips | None = None,
     ) -> None:
         self._link = link
         self._clock = clock
@@ -39,6 +41,7 @@ class WorkerSeat:
         self._on_close = on_close
         self.news = asyncio.Event()
         self.sent_count = 0
+        self.round_trips = round_trips
         self.closed: tuple[int, str] | None = None
 
     def say(self, message: m.GatewayMessage) -> bool:
@@ -59,6 +62,8 @@ class WorkerSeat:
         """Send an offer; one that finds no room any more is left to its lease."""
         if self.say(task):
             self.sent_count += 1
+            if self.round_trips is not None:
+                self.round_trips.offered(task.run_id, task.attempt, self._clock.monotonic())
 
     def cancel(self, run_id: str, attempt: int, *, reason: str) -> None:
         """Tell the worker to stop an attempt."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from taskgate.edge.workers.arrival import Arrival
+from taskgate.edge.workers.counters import RoundTrips
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
 from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError
@@ -57,7 +58,10 @@ class WorkerSession:
         self._drained.set()
         self._tasks = TaskSet()
         self._has_expired = False
-        self.seat = WorkerSeat(self._link, rooms.clock, on_events=self._happened, on_close=self._wake)
+        self._trips = RoundTrips(rooms.counters, transport)
+        self.seat = WorkerSeat(
+            self._link, rooms.clock, on_events=self._happened, on_close=self._wake, round_trips=self._trips
+        )
 
     @property
     def simple(self) -> bool:
@@ -150,6 +154,7 @@ class WorkerSession:
                 self.seat.say(ack)
         refusals = [event.refuse for event in events if isinstance(event, e.Refused)]
         if refusals and self._holder is not None:
+            self._rooms.counters.count_refused(refuse.reason for refuse in refusals)
             await self._rooms.reports.refused(self._holder, refusals)
         stops = [event.stopped for event in events if isinstance(event, e.StoppedReported)]
         if stops:
@@ -212,6 +217,7 @@ class WorkerSession:
         self._count_credit()
 
     def _begin(self, accept: m.Accept) -> None:
+        self._trips.accepted(accept.run_id, accept.attempt, self._rooms.clock.monotonic())
         receipt = m.Receipt(run_id=accept.run_id, attempt=accept.attempt, lease_token=accept.lease_token)
         if self._holder is None or not self._rooms.leasing.begin(receipt, self._holder):
             self.seat.cancel(accept.run_id, accept.attempt, reason="lost")

@@ -1,0 +1,49 @@
+"""Who watches a gateway: its metrics, and where the numbers for them are taken from.
+
+A step of the object graph behind everything that counts; nothing that is watched knows of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskgate.edge.workers.counters import LinkCounters
+from taskgate.ground import Ground
+from taskgate.proxy.counters import BOUNDS_S
+from taskgate.proxy.plane import Plane
+from taskgate.proxy.usage import usage_of
+from taskgate.runs.intake import Intake
+from taskgate.runs.standings import Standings
+from taskgate.telemetry.metrics import Metrics, Sources
+from taskgate.telemetry.pulse import Pulse
+from taskgate.telemetry.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What tells how a gateway does. `traffic` takes the numbers of further processes; `pulse` is a part."""
+
+    metrics: Metrics
+    standings: Standings
+    traffic: Traffic
+    pulse: Pulse
+
+
+def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounters) -> Watch:
+    """The watch over these."""
+    standings = Standings(ground.stores.census, ground.definitions, fleet=ground.fleet, clock=ground.clock)
+    traffic = Traffic(BOUNDS_S)
+    traffic.join(plane.counters, usage=lambda: usage_of(plane))
+    traffic.breakers = lambda: {name: health.state for name, health in plane.all_health().items()}
+    pulse = Pulse()
+    sources = Sources(
+        numbers=ground.numbers,
+        standings=standings,
+        fleet=ground.fleet,
+        pulse=pulse,
+        traffic=traffic,
+        submits=intake.took,
+        links=links,
+    )
+    metrics = Metrics(sources, ground.settings.telemetry)
+    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse)
