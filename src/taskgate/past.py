@@ -1,4 +1,4 @@
-"""What remains of what was done: the archive of ended runs and whoever fills it.
+"""What remains of what was done: the archive of ended runs and whoever fills it, and the audit log.
 
 A step of the object graph beside the others; nothing that makes runs knows of it. Where there is an archive, it is the
 archiver that takes ended runs out of the ledger, and the janitor leaves them alone.
@@ -6,11 +6,16 @@ archiver that takes ended runs out of the ledger, and the janitor leaves them al
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from taskgate import __version__
+from taskgate.audit.recording import Audit, AuditReading
 from taskgate.clock import Clock
 from taskgate.config import Settings
+from taskgate.config.fields import describe
 from taskgate.history.archiver import Archiver
 from taskgate.history.ports import RunArchive
 from taskgate.history.reading import History
@@ -25,6 +30,8 @@ class Past:
     """History as callers read it, and what has to be started for it, in order."""
 
     history: History
+    audit: Audit
+    reading: AuditReading
     archive: RunArchive | None = None
     archiver: Archiver | None = None
     parts: tuple[Part, ...] = ()
@@ -38,8 +45,9 @@ class Past:
 def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
     """The archive that the settings name, over these stores."""
     archive, opened = open_archive(str(settings.archive.url), database_url=settings.database_url)
+    audit, reading = Audit(stores.audit, clock, settings=settings.audit), AuditReading(stores.audit)
     if archive is None:
-        return Past(history=History(None))
+        return Past(history=History(None), audit=audit, reading=reading, parts=(audit,))
     archiver = Archiver(
         archive,
         stores.ended,
@@ -50,7 +58,22 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
         settings=settings.archive,
         keep_ended_s=settings.runs.keep_ended_s,
     )
-    return Past(history=History(archive), archive=archive, archiver=archiver, parts=(*opened, archiver))
+    return Past(
+        history=History(archive),
+        audit=audit,
+        reading=reading,
+        archive=archive,
+        archiver=archiver,
+        parts=(audit, *opened, archiver),
+    )
+
+
+async def note_start(past: Past, settings: Settings) -> None:
+    """Write down that a gateway starts, with which version, and a fingerprint of its settings (secrets as stars)."""
+    text = "\n".join(f"{row.path}={row.text}" for row in describe(settings))
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+    detail = {"version": __version__, "settings": fingerprint}
+    await past.audit.note("gateway.start", subject=platform.node(), detail=detail)
 
 
 def settings_of_the_janitor(settings: Settings) -> RunSettings:

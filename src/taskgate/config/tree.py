@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskgate.audit.settings import AuditSettings
 from taskgate.bridges.settings import StreamsSettings
 from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
@@ -45,6 +46,7 @@ class Settings:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     routes: RouteSettings = field(default_factory=RouteSettings)
     reach: ReachSettings = field(default_factory=ReachSettings)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskgate.audit.ports import AuditLog
 from taskgate.clock import Clock
 from taskgate.errors import InvalidInput
 from taskgate.fleet.ports import Board, Roster
@@ -23,6 +24,7 @@ from taskgate.routes.ports import ServiceBook
 from taskgate.routes.records import CallRecords
 from taskgate.runs.ports import Catalogue, Census, Leadership, ReadyQueue, RunBook, RunLedger, Signals
 from taskgate.stores.memory.archive import MemoryEndedRuns
+from taskgate.stores.memory.audit import MemoryAuditLog
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.calls import MemoryCallRecords
 from taskgate.stores.memory.catalogue import MemoryCatalogue
@@ -46,6 +48,7 @@ class Stores:
     ledger: RunLedger
     book: RunBook
     ended: EndedRuns
+    audit: AuditLog
     census: Census
     ready: ReadyQueue
     journal: Journal
@@ -92,6 +95,7 @@ def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
         ledger=MemoryRunLedger(runs),
         book=MemoryRunBook(runs),
         ended=MemoryEndedRuns(runs),
+        audit=MemoryAuditLog(),
         census=MemoryCensus(runs),
         ready=sharing.ready,
         journal=MemoryJournal(),
@@ -111,6 +115,7 @@ def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
 
 
 def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing: Sharing) -> Stores:
+    from taskgate.stores.sqlite.audit import SqliteAuditLog
     from taskgate.stores.sqlite.calls import SqliteCallRecords
     from taskgate.stores.sqlite.journal import SqliteJournal
     from taskgate.stores.sqlite.store import SqliteStore
@@ -118,10 +123,12 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
     store = SqliteStore(folder, clock=clock, probe=probe)
     journal = SqliteJournal(folder)
     calls = SqliteCallRecords(folder)
+    audit = SqliteAuditLog(folder)
     return Stores(
         ledger=store.ledger,
         book=store.book,
         ended=store.ended,
+        audit=audit,
         census=store.census,
         ready=sharing.ready,
         journal=journal,
@@ -136,13 +143,14 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
         buckets=sharing.buckets,
         one_use=sharing.one_use,
         board=sharing.board,
-        parts=(store, journal, calls, *sharing.parts),
+        parts=(store, journal, calls, audit, *sharing.parts),
     )
 
 
 def _on_postgres(
     url: str, database: DatabaseSettings, sharing: Sharing, clock: Clock, probe: Callable[[str], None]
 ) -> Stores:
+    from taskgate.stores.postgres.audit import PostgresAuditLog
     from taskgate.stores.postgres.calls import PostgresCallRecords
     from taskgate.stores.postgres.catalogue import PostgresCatalogue
     from taskgate.stores.postgres.census import PostgresCensus
@@ -167,6 +175,7 @@ def _on_postgres(
         ledger=store.ledger,
         book=store.book,
         ended=PostgresEndedRuns(store.pool),
+        audit=PostgresAuditLog(store.pool),
         census=PostgresCensus(store.pool),
         ready=sharing.ready,
         journal=journal,

@@ -13,7 +13,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from taskgate.audit.recording import Audit
 from taskgate.edge.http.asking import caller_of
+from taskgate.edge.http.auditing import audited
 from taskgate.edge.http.call import Call
 from taskgate.edge.http.described import Gives, described
 from taskgate.edge.http.problems import encode_problem
@@ -25,9 +27,10 @@ CALL = "taskgate.call"
 Endpoint = Callable[..., Awaitable[Response]]
 
 
-def build_admin() -> FastAPI:
-    """An application without routes; the documents are ours, so its own are off."""
+def build_admin(audit: Audit) -> FastAPI:
+    """An application without routes; the documents are ours, so its own are off. Deeds are told to `audit`."""
     app = FastAPI(title="taskgate", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.audit = audit
     app.add_exception_handler(TaskgateError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_routed)
@@ -59,6 +62,7 @@ def add(
         takes=takes,
         description=description,
     )
+    endpoint = audited(endpoint, operation_id, scope=scope, call_of=call_of)
     app.add_api_route(path, endpoint, methods=[method], response_model=None, openapi_extra=told)
 
 

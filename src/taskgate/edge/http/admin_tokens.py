@@ -96,6 +96,7 @@ class TokenRoutes:
         body = decoded(await call_of(request).body(self._max_body_bytes), RevokeBody)
         if bool(body.token_id) == bool(body.subject) or len(body.token_id + body.subject) > 512:
             raise InvalidInput("name a token_id or a subject", extra={"path": "/token_id"})
+        request.state.told = {"token_id": body.token_id} if body.token_id else {"subject": body.subject}
         await self._entrance.tokens.take_back(f"jti:{body.token_id}" if body.token_id else body.subject)
         return Response(status_code=204)
 

@@ -24,6 +24,7 @@ from taskgate.edge.http.admin_runs import RunRoutes
 from taskgate.edge.http.admin_services import ServiceRoutes
 from taskgate.edge.http.admin_tasks import TaskRoutes
 from taskgate.edge.http.admin_tokens import KEY_SET, KeySetEndpoint, TokenRoutes
+from taskgate.edge.http.audit import AuditEndpoints
 from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send
 from taskgate.edge.http.cors import Cors
 from taskgate.edge.http.document import DocumentEndpoint
@@ -58,7 +59,7 @@ class HttpDoor:
         self._cors = Cors(http.cors_origins)
         self._live = Live(doors.bus)
         self._sockets = sockets
-        self._admin = build_admin()
+        self._admin = build_admin(doors.past.audit)
         for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, TokenRoutes, QueueRoutes):
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
         key_set = RawRoute("GET", KEY_SET, KeySetEndpoint(doors).read)
@@ -171,9 +172,13 @@ class HttpDoor:
 def _hot_routes(doors: Doors, live: Live, *, max_body_bytes: int) -> list[RawRoute]:
     runs = RunEndpoints(doors, live, max_body_bytes=max_body_bytes)
     history = HistoryEndpoints(doors, live)
+    audit = AuditEndpoints(doors, live)
     return [
         RawRoute("GET", "/gateway/history", history.find),
         RawRoute("GET", "/gateway/history/export", history.export),
+        RawRoute("GET", "/gateway/audit", audit.find),
+        RawRoute("GET", "/gateway/audit/ends", audit.ends),
+        RawRoute("GET", "/gateway/audit/export", audit.export),
         RawRoute("POST", "/v1/tasks/{task}/runs", runs.submit),
         RawRoute("POST", "/v1/tasks/{task}/runs/batch", runs.batch),
         RawRoute("GET", "/v1/runs/{run_id}", runs.read),

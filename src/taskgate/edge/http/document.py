@@ -40,6 +40,7 @@ OWN_TAGS = {
     "Queues": "How much waits, and who could take it.",
     "Calls": "Recorded calls of routes.",
     "History": "Ended runs of long ago.",
+    "Audit": "Who did what.",
     "Keys": "Who may call.",
     "Gateway": "Health, and this document.",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from taskgate.audit.recording import Audit, AuditReading
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.entrance import Entrance
@@ -46,6 +47,16 @@ class Past(Protocol):
     @property
     def history(self) -> History:
         """Ended runs."""
+        ...
+
+    @property
+    def audit(self) -> Audit:
+        """Who writes deeds down."""
+        ...
+
+    @property
+    def reading(self) -> AuditReading:
+        """What was written down."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskgate.edge.http import shapes
+from taskgate.edge.http import past_shapes, shapes
 from taskgate.edge.http.described import described, parameter
 
 TEXT = {"type": "string", "maxLength": 400}
@@ -20,7 +20,7 @@ Operations = dict[tuple[str, str], dict[str, Any]]
 
 def past_operations() -> Operations:
     """Operations by (method, path template)."""
-    return _history()
+    return {**_history(), **_audit()}
 
 
 def _history() -> Operations:
@@ -65,3 +65,45 @@ def lines(operation: dict[str, Any]) -> dict[str, Any]:
     """An operation that answers with lines of JSON."""
     operation["responses"]["200"]["content"] = {"application/x-ndjson": {"schema": {"type": "string"}}}
     return operation
+
+
+def _audit() -> Operations:
+    after = {"type": "integer", "minimum": 0, "maximum": 10**15 - 1}
+    filters = [
+        parameter("action", "query", schema=TEXT, description="Only this action, like `key.create`."),
+        parameter("outcome", "query", schema=TEXT, description="`begun done refused failed denied noted`"),
+        parameter("actor", "query", schema=TEXT, description="Only deeds of the credential with this id."),
+        parameter("subject", "query", schema=TEXT, description="Only deeds about this."),
+        FROM,
+        TO,
+        LIMIT,
+        parameter("cursor", "query", schema=after, description="`cursor` of the page before."),
+    ]
+    return {
+        ("GET", "/gateway/audit"): described(
+            summary="Who did what",
+            tag="Audit",
+            operation_id="listAudit",
+            scope="admin",
+            gives={200: past_shapes.AuditPageShape},
+            parameters=filters,
+        ),
+        ("GET", "/gateway/audit/ends"): described(
+            summary="Where the audit log begins and ends",
+            tag="Audit",
+            operation_id="readAuditEnds",
+            scope="admin",
+            gives={200: past_shapes.AuditEndsShape},
+            description="A head that is noted elsewhere proves later that nothing before it was changed.",
+        ),
+        ("GET", "/gateway/audit/export"): lines(
+            described(
+                summary="Export the audit log",
+                tag="Audit",
+                operation_id="exportAudit",
+                scope="admin",
+                gives={200: "Every entry as it was hashed, one JSON object a line, oldest first."},
+                parameters=[parameter("after", "query", schema=after, description="Entries behind this number.")],
+            )
+        ),
+    }

@@ -7,6 +7,7 @@ for _name in (
     "appending",
     "applying",
     "archive",
+    "audit",
     "board",
     "book",
     "buckets",

@@ -1,0 +1,1 @@
+DELETE FROM audit_entries WHERE seq <= $1::bigint

@@ -1,0 +1,1 @@
+INSERT INTO audit_entries (seq, at, action, outcome, actor_id, subject, content, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?)

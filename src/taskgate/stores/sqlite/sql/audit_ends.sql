@@ -1,0 +1,1 @@
+SELECT checkpoint_seq, checkpoint_hash, head_seq, head_hash FROM audit_ends

@@ -1,0 +1,1 @@
+UPDATE audit_ends SET checkpoint_seq = ?, checkpoint_hash = ?

@@ -1,0 +1,1 @@
+UPDATE audit_ends SET head_seq = ?, head_hash = ?
