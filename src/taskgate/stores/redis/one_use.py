@@ -10,13 +10,13 @@ class RedisOneUse:
 
     def __init__(self, connection: RedisConnection, *, namespace: str) -> None:
         self._connection = connection
-        self._prefix = f"{namespace}:once:".encode()
+        self._prefix = f"{namespace}:once:"
 
     async def put(self, name: bytes, value: bytes, *, keep_s: float) -> bool:
         keep_ms = max(1, round(keep_s * 1000))
-        answer = await self._connection.call("SET", self._prefix + name, value, "NX", "PX", keep_ms)
+        answer = await self._connection.call("SET", self._prefix + name.hex(), value, "NX", "PX", keep_ms)
         return answer is not None
 
     async def take(self, name: bytes) -> bytes | None:
-        value: bytes | None = await self._connection.call("GETDEL", self._prefix + name)
+        value: bytes | None = await self._connection.call("GETDEL", self._prefix + name.hex())
         return value
