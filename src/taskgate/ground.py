@@ -88,7 +88,6 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         bus=bus,
         clock=clock,
         signer=signer,
-        numbers=numbers,
         believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
         is_sole=not stores.is_shared,
         one_use=stores.one_use,
@@ -110,6 +109,7 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         catalogue_news=catalogue_news,
         reach=reach,
         signer=signer,
+        numbers=numbers,
         registry=Registry(
             stores.services,
             bus=bus,
@@ -130,6 +130,16 @@ def _catalogue_news(stores: Stores, definitions: Definitions, name: str) -> Rere
     return Rereader(definitions.reread, signals=stores.signals, topic="tasks", name=name, every_s=REREAD_S)
 
 
+def metered(stores: Stores, numbers: Numbers) -> Stores:
+    """The same stores, counted."""
+    return replace(
+        stores,
+        ledger=MeteredLedger(stores.ledger, numbers),
+        journal=MeteredJournal(stores.journal, numbers),
+        leadership=MeteredLeadership(stores.leadership, numbers),
+    )
+
+
 def _neighbours(stores: Stores, clock: Clock, name: str) -> Neighbours | None:
     if not stores.is_shared or stores.board is None:
         return None
@@ -145,16 +155,6 @@ def _sharing(stores: Stores, clock: Clock, name: str, neighbours: Neighbours | N
         neighbours=neighbours,
         name=name,
         clock=clock,
-    )
-
-
-def metered(stores: Stores, numbers: Numbers) -> Stores:
-    """The same stores, counted."""
-    return replace(
-        stores,
-        ledger=MeteredLedger(stores.ledger, numbers),
-        journal=MeteredJournal(stores.journal, numbers),
-        leadership=MeteredLeadership(stores.leadership, numbers),
     )
 
 
