@@ -25,7 +25,7 @@ from taskgate.outbound.key_sets import IssuerKeySets
 from taskgate.outbound.knocking import Knocker
 from taskgate.proxy.credentials import read_credentials
 from taskgate.reach.judging import rules_from
-from taskgate.reach.pinning import Reach
+from taskgate.reach.pinning import Reach, Resolve, resolve
 from taskgate.rereading import Rereader
 from taskgate.routes.registry import Registry
 from taskgate.routes.sharing import Sharing
@@ -33,6 +33,7 @@ from taskgate.routes.standing import Standing
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.stores.opening import Stores
+from taskgate.stores.places import places_in
 from taskgate.telemetry.metering import MeteredJournal, MeteredLeadership, MeteredLedger
 from taskgate.telemetry.numbers import Numbers
 
@@ -158,8 +159,8 @@ def _sharing(stores: Stores, clock: Clock, name: str, neighbours: Neighbours | N
     )
 
 
-def reach_of(settings: Settings, clock: Clock) -> Reach:
-    """Who judges addresses, as the settings say. The gateway's own ports are nobody's upstream."""
+def reach_of(settings: Settings, clock: Clock, *, resolve: Resolve = resolve) -> Reach:
+    """Who judges addresses, as the settings say. Its own ports and its stores are nobody's upstream."""
     hosts = [settings.http.host, *([settings.grpc.host] if settings.grpc.enabled else [])]
     rules = rules_from(
         settings.reach.networks,
@@ -168,4 +169,4 @@ def reach_of(settings: Settings, clock: Clock) -> Reach:
         own_ports=(settings.http.port, settings.grpc.port),
         is_local=all(map(is_loopback, hosts)),
     )
-    return Reach(rules, clock=clock)
+    return Reach(rules, clock=clock, closed=places_in(settings), resolve=resolve)

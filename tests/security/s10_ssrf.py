@@ -13,6 +13,8 @@ from ipaddress import ip_address
 
 import pytest
 
+from taskgate import ground
+from taskgate.config import load
 from taskgate.errors import Forbidden, InvalidInput, TaskgateError, Unavailable
 from taskgate.outbound.documents import WebDocuments
 from taskgate.reach.addresses import read_base_url
@@ -31,6 +33,8 @@ LEADS = {
     "nat64.attacker.example": ("64:ff9b::a9fe:a9fe",),
     "public.example": ("203.0.114.7",),
     "127.0.0.1.nip.example": ("127.0.0.1",),
+    "cache.internal": ("10.7.0.2",),
+    "alias.internal": ("10.7.0.2",),
 }
 
 # What reaches a metadata service, nothing at all, or speaks another protocol: never, whoever listens where.
@@ -156,3 +160,30 @@ async def test_an_operators_network_is_open_on_its_ports_alone() -> None:
         with pytest.raises(Forbidden):
             await reached(reach, url)
     await reach.stop()
+
+
+STORES = {
+    "DATABASE_URL": "postgresql://taskgate:secret@127.0.0.1:30543/taskgate",
+    "TASKGATE_REDIS__URL": "redis://:secret@cache.internal:30637/0",
+    "TASKGATE_ARCHIVE__URL": "mysql://taskgate:secret@10.7.0.3:30330/history",
+}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:30543/", "http://[::1]:30543/", "http://localhost:30543/", "http://127.0.0.2:30543/",
+        "http://2130706433:30543/", "http://[::ffff:127.0.0.1]:30543/", "http://cache.internal:30637/",
+        "http://10.7.0.2:30637/", "http://alias.internal:30637/", "http://10.7.0.3:30330/",
+    ],
+)  # fmt: skip
+async def test_the_stores_of_the_settings_are_nobodys_upstream(url: str) -> None:
+    """On ports that an operator's networks open to everybody else, as they are beside the stores."""
+    settings = load({"reach.networks": ["auto", "10.7.0.0/16:30000-31000"], "grpc.enabled": False}, env=STORES)
+    made = ground.reach_of(settings, ManualClock(), resolve=leading)
+    try:
+        with pytest.raises(Forbidden):
+            await reached(made, url)
+        assert await reached(made, f"{url.rpartition(':')[0]}:30001/")
+    finally:
+        await made.stop()

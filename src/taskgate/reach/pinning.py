@@ -117,7 +117,7 @@ class Reach:
         judged: list[str] = []
         for text in await self._addresses(host):
             address = read_ip(text)
-            if address is None or str(address) in closed:
+            if address is None or self._is_closed(str(address), closed):
                 raise _forbidden(host, "nobody but the gateway calls what is there")
             is_here = port in rules.own_ports and self._is_here(str(address))
             why = rules.refusal(address, port, scheme=scheme, host=host, is_here=is_here)
@@ -148,6 +148,10 @@ class Reach:
                 except Unavailable:
                     raise _unresolved(asked_for) from None
         return frozenset(found)
+
+    def _is_closed(self, address: str, closed: frozenset[str]) -> bool:
+        """Whether a store is there: at that address, or at any of this machine's when the store is on it."""
+        return address in closed or (any(map(self._is_here, closed)) and self._is_here(address))
 
     def _keep(self, place: Place, found: tuple[str, ...]) -> None:
         self._kept.pop(place, None)
