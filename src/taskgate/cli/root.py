@@ -35,6 +35,8 @@ COMMANDS = {
     "openapi": "OpenAPI documents: what changed from one to the next.",
     "keys": "API keys: create, list, revoke, rotate.",
     "dead": "Dead letters: failed runs that nobody has retried.",
+    "history": "Ended runs of long ago: list, show, export.",
+    "audit": "Who did what: list, export, verify that nothing was changed.",
     "version": "Which taskgate this is, and which parts of it are installed.",
 }
 EXTRA_OF = {

@@ -1,0 +1,139 @@
+"""Pages and streams of lines from a gateway, for commands that read what has no verb in the SDK.
+
+A stream is written to its file line by line; what a file has is told by its last whole line, so the same command goes
+on where a cut, a crash or Ctrl-C has stopped it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+
+from taskgate.cli.screen import Screen
+from taskgate.client import Door
+from taskgate.client.problems import error_of
+from taskgate.client.steps import Answer
+from taskgate.errors import Unavailable
+
+TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
+TRIES = 5
+PAUSE_S = 1.0
+TAIL_BYTES = 64 << 20  # more than the longest line
+
+
+class Reading:
+    """A gateway that is read from."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT)
+
+    def page(self, path: str, query: Mapping[str, Any]) -> Any:
+        """One JSON answer; our own error where the gateway refused."""
+        with self._asked(path, query) as answer:
+            return msgspec.json.decode(answer.read())
+
+    def lines(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """Whole lines with their ends, as they come; Unavailable when the stream was cut."""
+        rest = b""
+        with self._asked(path, query) as answer:
+            try:
+                for piece in answer.stream(64 << 10):
+                    *whole, rest = (rest + piece).split(b"\n")
+                    yield from (line + b"\n" for line in whole)
+            except urllib3.exceptions.HTTPError as error:
+                raise Unavailable("the stream was cut", code="STREAM_CUT") from error
+
+    @contextlib.contextmanager
+    def _asked(self, path: str, query: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
+        wanted = urlencode({name: value for name, value in query.items() if value not in ("", None)})
+        headers = {"X-API-Key": str(self._door.api_key)} if self._door.api_key else {}
+        url = f"{self._door.url}{path}{'?' + wanted if wanted else ''}"
+        try:
+            answer = self._pool.request("GET", url, headers=headers, preload_content=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self._door.url} is not to be reached", code="UNREACHABLE") from error
+        try:
+            if answer.status >= 400:
+                told = {name.lower(): value for name, value in answer.headers.items()}
+                raise error_of(Answer(status=answer.status, headers=told, body=answer.read()), time.time())
+            yield answer
+        finally:
+            answer.close()
+
+
+def download(
+    file: Path, lines: Callable[[str], Iterator[bytes]], *, place_of: Callable[[bytes], str], screen: Screen
+) -> int:
+    """Append to the file what `lines(place)` gives behind the place of its last line; returns how many lines came.
+
+    A stream that is cut is asked for again behind the last line, as long as that brings something.
+    """
+    count = idle = 0
+    with _bar(file.name, screen) as told, _opened(file) as out:
+        place = _last_place(out, place_of)
+        while True:
+            before = count
+            try:
+                for line in lines(place):
+                    out.write(line)
+                    place = place_of(line)
+                    count += 1
+                    told(count)
+                break
+            except Unavailable:
+                out.flush()
+                idle = 0 if count > before else idle + 1
+                if idle >= TRIES:
+                    raise
+                time.sleep(PAUSE_S)
+    return count
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as out:
+        try:
+            yield out
+        finally:
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def _last_place(out: Any, place_of: Callable[[bytes], str]) -> str:
+    """The place of the last whole line, "" in an empty file; half a line behind it is cut off."""
+    size = out.seek(0, os.SEEK_END)
+    start = max(0, size - TAIL_BYTES)
+    out.seek(start)
+    tail = out.read()
+    end = tail.rfind(b"\n") + 1
+    out.truncate(start + end)
+    out.seek(start + end)
+    if not end:
+        return ""
+    return place_of(tail[tail.rfind(b"\n", 0, end - 1) + 1 : end])
+
+
+@contextlib.contextmanager
+def _bar(name: str, screen: Screen) -> Iterator[Callable[[int], None]]:
+    """A moving bar on a terminal, with the count of lines."""
+    if screen.as_json or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed:.0f} lines"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True, markup=False), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda count: bar.update(task, completed=count)
