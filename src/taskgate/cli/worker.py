@@ -31,6 +31,9 @@ def worker_options(function: Any) -> Any:
         click.option(
             "--label", "labels", multiple=True, metavar="NAME=VALUE", help="What this worker has; repeatable."
         ),
+        click.option("--ca", "ca_file", metavar="FILE", help="Authorities (PEM) to trust instead of the system's."),
+        click.option("--cert", "cert_file", metavar="FILE", help="This worker's own certificate (PEM)."),
+        click.option("--key", "key_file", metavar="FILE", help="The private key of that certificate (PEM)."),
         click.option("--grpc", "grpc_target", metavar="HOST:PORT", help="The gateway's gRPC door."),
         click.option("--transport", type=click.Choice(["websocket", "grpc"]), help="[websocket]"),
         click.option("--tasks", metavar="MODULE,…", help="Modules with tasks, or module:function."),
@@ -79,7 +82,7 @@ def worker_settings(
         flags["token"] = token_file.read_text(encoding="utf-8").strip()
     flags["labels"] = dict(pair(label) for label in labels) or None
     settings = read_settings(flags, file)
-    if settings.token:
+    if settings.token or settings.cert_file:
         return settings
     is_named = flags.get("gateway") or os.environ.get("TASKGATE_URL") or settings.gateway != DEFAULT_URL
     named = settings.gateway.replace("ws", "http", 1) if settings.gateway.startswith("ws") else settings.gateway

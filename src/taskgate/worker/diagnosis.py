@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -21,6 +20,7 @@ from taskgate.worker.naming import take_home
 from taskgate.worker.settings import WorkerSettings
 from taskgate.worker.spawning import identity
 from taskgate.worker.transport import Transport
+from taskgate.worker.trusting import address_of, trust
 
 ANSWER_S = 10.0
 LOAD_S = 120.0
@@ -44,7 +44,9 @@ async def examine(settings: WorkerSettings) -> list[Finding]:
     """The same, inside a running event loop."""
     reach = await _find("gateway", _reach, settings)
     findings = [reach]
-    if reach.is_good:
+    if reach.is_good and settings.is_tls:
+        findings.append(await _find("certificates", trust, settings))
+    if all(finding.is_good for finding in findings):
         findings.append(await _find("credential", _credential, settings))
     findings.append(await _find("tasks", _tasks, settings))
     findings.append(await _find("state folder", _state, settings))
@@ -62,7 +64,7 @@ async def _find(name: str, ask: Callable[[WorkerSettings], Awaitable[str]], sett
 
 
 async def _reach(settings: WorkerSettings) -> str:
-    host, port = _address(settings)
+    host, port = address_of(settings)
     started_at = time.monotonic()
     async with asyncio.timeout(ANSWER_S):
         _, writer = await asyncio.open_connection(host, port)
@@ -128,14 +130,6 @@ async def _limits(settings: WorkerSettings) -> str:
     else:
         processes = "not bounded, because root is exempt" if os.geteuid() == 0 and not settings.run_as else "per user"
     return f"memory: {memory}; processes: {processes}; {settings.slots} task processes"
-
-
-def _address(settings: WorkerSettings) -> tuple[str, int]:
-    if settings.transport == "grpc":
-        host, _, port = settings.grpc_address.rpartition(":")
-        return host.strip("[]"), int(port)
-    address = urlsplit(settings.gateway)
-    return address.hostname or "127.0.0.1", address.port or (443 if settings.is_tls else 80)
 
 
 def _transport(settings: WorkerSettings) -> Transport:

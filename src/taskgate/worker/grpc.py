@@ -98,13 +98,18 @@ def channel_for(settings: WorkerSettings) -> grpc.aio.Channel:
     if not settings.is_tls:
         plain: grpc.aio.Channel = library.aio.insecure_channel(settings.grpc_address, options=OPTIONS)
         return plain
-    try:
-        roots = Path(settings.ca_file).read_bytes() if settings.ca_file else None
-    except OSError as error:
-        raise Unavailable(f"ca_file {settings.ca_file!r} cannot be used: {error}") from error
-    credentials = library.ssl_channel_credentials(roots)
+    roots, chain = _file(settings.ca_file, "ca_file"), _file(settings.cert_file, "cert_file")
+    key = _file(settings.key_file, "key_file") or chain
+    credentials = library.ssl_channel_credentials(roots, key, chain)
     verified: grpc.aio.Channel = library.aio.secure_channel(settings.grpc_address, credentials, options=OPTIONS)
     return verified
+
+
+def _file(path: str, name: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes() if path else None
+    except OSError as error:
+        raise Unavailable(f"{name} {path!r} cannot be used: {error}") from error
 
 
 def _library() -> Any:

@@ -1,7 +1,7 @@
 """What a worker is told: where its gateway is, what it can do, how its task processes are kept in bounds.
 
 Read once by the command line and passed on as values. Sources, the later one wins: a worker file (JSON), the
-environment (TASKGATE_URL, TASKGATE_API_KEY, EXTRA_TASK_MODULES), flags. Unknown names are refused.
+environment (TASKGATE_URL, TASKGATE_API_KEY, EXTRA_TASK_MODULES, WORKER_CA_CERT …), flags. Unknown names are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Bytes = Annotated[int, Meta(ge=1024)]
 
 _OLDER_NAMES = {"worker_id": "name", "active_tasks": "tasks", "max_concurrent_tasks": "slots"}
 _LATER = frozenset({"mongodb", "minio", "task_cache_dir", "auto_update"})
-_ENVIRONMENT = {"TASKGATE_URL": "gateway", "TASKGATE_API_KEY": "token", "EXTRA_TASK_MODULES": "tasks"}
+_ENVIRONMENT = {
+    "TASKGATE_URL": "gateway", "TASKGATE_API_KEY": "token", "EXTRA_TASK_MODULES": "tasks",
+    "WORKER_CA_CERT": "ca_file", "WORKER_CERT": "cert_file", "WORKER_KEY": "key_file",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,9 @@ class WorkerSettings:
     transport: `websocket` or `grpc` (needs the extra `grpc`). Default websocket.
     grpc_target: HOST:PORT of the gateway's gRPC door. Default empty: the gateway's host and port 50051.
     ca_file: certificates (PEM) to trust instead of the system's. Default empty.
+    cert_file: this worker's own certificate (PEM), for a gateway that asks for one. Default empty. Files are read at
+        each connection, so a renewed one is shown from the next on.
+    key_file: its private key (PEM). Default empty: the key stands in the file of the certificate.
     name: the worker's id, the same at every start. Default empty: made once and kept in the state folder.
     title: what people call this worker. Default empty.
     tasks: modules with tasks, or module:function. At least one.
@@ -67,6 +73,8 @@ class WorkerSettings:
     transport: Literal["websocket", "grpc"] = "websocket"
     grpc_target: str = ""
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     name: str = ""
     title: str = ""
     tasks: tuple[str, ...] = ()
@@ -146,6 +154,12 @@ def _check(settings: WorkerSettings, source: str) -> None:
     if address.scheme not in ("http", "https", "ws", "wss") or not address.hostname:
         raise _refused(
             f"{source}: gateway is an address like https://gate.example, not {settings.gateway!r}", "gateway"
+        )
+    if settings.key_file and not settings.cert_file:
+        raise _refused(f"{source}: key_file is named and cert_file is not", "cert_file")
+    if settings.cert_file and not settings.is_tls:
+        raise _refused(
+            f"{source}: a certificate is shown over TLS alone: the gateway's address is https://…", "gateway"
         )
     if settings.name and not is_worker_id(settings.name):
         raise _refused(f"{source}: name is 1 to 128 of A-Z a-z 0-9 _ . : @ -, not {settings.name!r}", "name")

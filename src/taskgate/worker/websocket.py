@@ -81,11 +81,18 @@ class WebSocketTransport:
 
 
 def tls_context(settings: WorkerSettings) -> ssl.SSLContext:
-    """Verification by the system's certificates, or by those of `ca_file`. Unavailable when they cannot be read."""
+    """Verification by the system's certificates, or by those of `ca_file`, and our own to show where there is one.
+    Unavailable when a file cannot be read: it may be there at the next try."""
     try:
-        return ssl.create_default_context(cafile=settings.ca_file or None)
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
     except (OSError, ssl.SSLError) as error:
         raise Unavailable(f"ca_file {settings.ca_file!r} cannot be used: {error}") from error
+    try:
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file or None, password=lambda: "-")
+    except (OSError, ssl.SSLError) as error:
+        raise Unavailable(f"cert_file {settings.cert_file!r} and its key cannot be used: {error}") from error
+    return context
 
 
 def _refused(error: aiohttp.WSServerHandshakeError) -> TaskgateError:
