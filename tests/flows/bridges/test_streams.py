@@ -132,6 +132,23 @@ async def test_entries_become_runs_and_results_and_logs_come_back(outside: Outsi
         assert await outside.redis.hlen("antcode:taskgate:by_order") == 0
 
 
+async def test_lines_that_are_sent_again_are_there_once(outside: Outside, redis_url: str) -> None:
+    """A successor that goes on with a log finds where its stream ends by the number in the journal."""
+    async with bridged(redis_url) as house, working(house, lines=5):
+        await outside.order("r1")
+        told = (await outside.until_results(1))[0]
+
+        async def logged() -> bool:
+            return not await outside.redis.hlen("antcode:taskgate:logs")
+
+        await outside.until(logged)
+        before = await outside.redis.xrange("antcode:log:stream:r1")
+        assert [int(number.split("-")[0]) for number, _ in before] == [int(line["sequence"]) for _, line in before]
+        await outside.redis.hset("antcode:taskgate:logs", told["taskgate_run_id"], "r1")
+        await outside.until(logged)
+        assert await outside.redis.xrange("antcode:log:stream:r1") == before
+
+
 async def test_f20_an_entry_that_comes_twice_is_one_run(outside: Outside, redis_url: str) -> None:
     async with bridged(redis_url) as house, working(house):
         for _ in range(3):
@@ -148,7 +165,7 @@ async def test_poison_goes_to_the_dead_letters_with_its_reason(outside: Outside,
     await outside.order("bad", params="{")
     await outside.redis.xadd(READY, {b"run_id": b"r", b"params": b"\xff\xfe"})
     await outside.order("good")
-    await outside.redis.xadd(READY, {f"field{n}": "x" for n in range(3000)})
+    await outside.redis.xadd(READY, {f"field{n}": "x" for n in range(5000)})
     async with bridged(redis_url) as house, working(house):
         await outside.until_results(1)
         await outside.until(outside.is_drained)
