@@ -30,6 +30,7 @@ def keys() -> None:
 @click.option("--user", "user_id", default="", help="Bind it to one user, who then sees only their own runs.")
 @click.option("--app", "app_id", default="", help="Recorded with every run.")
 @click.option("--prefix", "prefixes", multiple=True, help="Register services only below this path; repeatable.")
+@click.option("--worker", "worker_id", default="", help="Bind it to one worker.")
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Days until it expires (default: never).")
 @asking
 def create(client: Client, screen: Screen, *, name: str, days: float | None, **members: Any) -> None:

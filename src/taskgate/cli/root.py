@@ -34,6 +34,7 @@ COMMANDS = {
     "routes": "Which method and path leads where.",
     "openapi": "OpenAPI documents: what changed from one to the next.",
     "keys": "API keys: create, list, revoke, rotate.",
+    "tokens": "Short-lived tokens: create, revoke.",
     "dead": "Dead letters: failed runs that nobody has retried.",
     "history": "Ended runs of long ago: list, show, export.",
     "audit": "Who did what: list, export, verify that nothing was changed.",

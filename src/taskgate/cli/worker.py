@@ -1,6 +1,7 @@
 """`taskgate worker`: takes runs from a gateway and does them.
 
-Beside a gateway's data directory it finds address and key by itself; everywhere else it is told.
+Beside a gateway's data directory, and where this machine has joined, it finds address and key by itself; everywhere
+else it is told.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import click
 
 from taskgate.cli.connection import pair
 from taskgate.client import find_door
-from taskgate.client.door import DEFAULT_URL
+from taskgate.client.door import DATA_DIR, DEFAULT_URL
 from taskgate.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from taskgate.worker import WorkerSettings
 
+JOINED = "worker.json"  # what `taskgate workers join` writes
 NO_TOKEN = "no worker key: --token-file FILE, TASKGATE_API_KEY, or start it beside a gateway's data directory"  # noqa: S105
 
 
@@ -78,6 +80,9 @@ def worker_settings(
     """The worker's settings; what nobody said comes from a gateway on this machine."""
     from taskgate.worker import read_settings
 
+    joined = Path(flags.get("state_dir") or DATA_DIR) / JOINED
+    if file is None and token_file is None and not flags.get("token") and not os.environ.get("TASKGATE_API_KEY"):
+        file = str(joined) if joined.is_file() else None
     if token_file is not None:
         flags["token"] = token_file.read_text(encoding="utf-8").strip()
     flags["labels"] = dict(pair(label) for label in labels) or None

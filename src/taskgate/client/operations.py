@@ -20,6 +20,7 @@ from taskgate.client.shapes import (
     RouteState,
     ServiceState,
     TaskState,
+    TokenState,
     WorkerState,
 )
 from taskgate.client.steps import Plan, Request
@@ -114,6 +115,21 @@ def rotate_key(key_id: str, overlap_s: float, *, patience: Patience) -> Plan[Key
     """A new key like this one, which works for `overlap_s` more."""
     request = posted(f"/v1/keys/{segment(key_id)}/rotate", {"overlap_s": overlap_s}, repeatable=False)
     return plans.ask(request, KeyState, patience=patience)
+
+
+def create_token(members: Mapping[str, Any], patience: Patience) -> Plan[TokenState]:
+    """A token, or a join token. Not repeated when the answer gets lost: its text would be lost with it."""
+    return plans.ask(posted("/v1/tokens", dict(members), repeatable=False), TokenState, patience=patience)
+
+
+def revoke_token(token_id: str, subject: str, *, patience: Patience) -> Plan[None]:
+    """Refuse a token, or all of a subject's, from now on."""
+    return plans.tell(posted("/v1/tokens/revoke", {"token_id": token_id, "subject": subject}), patience)
+
+
+def join(worker_id: str, patience: Patience) -> Plan[KeyState]:
+    """The worker's own key for a join token, which is used up by this, whatever becomes of the answer."""
+    return plans.ask(posted("/v1/tokens/join", {"worker_id": worker_id}, repeatable=False), KeyState, patience=patience)
 
 
 def dead_letters(task_name: str, limit: int, *, patience: Patience) -> Plan[None]:

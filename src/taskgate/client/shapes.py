@@ -244,6 +244,19 @@ class RouteState(Struct, frozen=True, kw_only=True):
     policy: dict[str, Any] = {}
 
 
+class TokenState(Struct, frozen=True, kw_only=True):
+    """A token, or a join token, with its text: there once, in the answer that made it."""
+
+    id: str
+    token: Secret
+    kind: str = "token"
+    subject: str = ""
+    scopes: list[str] = []
+    site_id: str = ""
+    worker_id: str = ""
+    expires_at: datetime | None = None
+
+
 class KeyState(Struct, frozen=True, kw_only=True):
     """An API key without its secret."""
 
@@ -256,6 +269,7 @@ class KeyState(Struct, frozen=True, kw_only=True):
     app_id: str = ""
     last4: str = ""
     prefixes: list[str] = []
+    worker_id: str = ""
     created_at: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None

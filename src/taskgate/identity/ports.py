@@ -71,7 +71,8 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
-    """Something taken back by name: a token, a subject, a certificate's name. It refuses what was issued until `before`.
+    """Something taken back by name: a token, a subject, a certificate's name. What was issued until `before` is
+    refused.
 
     After `keep_until` nothing lives that it could refuse.
     """

@@ -244,11 +244,12 @@ async def open_house(
     max_body_bytes: int = 10 << 20,
     cors_origins: tuple[str, ...] = (),
     auth_enabled: bool = True,
+    auth: AuthSettings | None = None,
 ) -> AsyncIterator[House]:
     """A started house; its gateway is stopped at the end."""
     settings = Settings(
         http=HttpSettings(max_body_bytes=max_body_bytes, cors_origins=cors_origins),
-        auth=AuthSettings(enabled=auth_enabled),
+        auth=auth or AuthSettings(enabled=auth_enabled),
         database=DatabaseSettings(url=Url("memory:")),
     )
     gateway = build(settings, clock=clock)

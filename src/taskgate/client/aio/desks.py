@@ -19,6 +19,7 @@ from taskgate.client.shapes import (
     RouteState,
     ServiceState,
     TaskState,
+    TokenState,
     WorkerState,
 )
 
@@ -116,7 +117,7 @@ class Keys:
         return await self._line.finish(operations.keys(self._line.patience))
 
     async def create(self, name: str, scopes: Sequence[str], **members: Any) -> KeyState:
-        """A new key; `members` may hold kind, site_id, user_id, app_id, prefixes, expires_at."""
+        """A new key; `members` may hold kind, site_id, user_id, app_id, prefixes, worker_id, expires_at."""
         return await self._line.finish(
             operations.create_key(name, scopes, members=members, patience=self._line.patience)
         )
@@ -128,6 +129,29 @@ class Keys:
     async def rotate(self, key_id: str, *, overlap_s: float = 0.0) -> KeyState:
         """A new key like this one, which works for `overlap_s` more."""
         return await self._line.finish(operations.rotate_key(key_id, overlap_s, patience=self._line.patience))
+
+
+class Tokens:
+    """Short-lived credentials. A token's text is in the answer that made it, and nowhere ever after."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def create(self, **members: Any) -> TokenState:
+        """A token that may do no more than the credential that asks; `members` may hold scopes, life_s, worker_id."""
+        return await self._line.finish(operations.create_token(members, self._line.patience))
+
+    async def invite(self, **members: Any) -> TokenState:
+        """A join token; `members` may hold site_id, scopes, worker_id, life_s, key_days."""
+        return await self._line.finish(operations.create_token({"kind": "join", **members}, self._line.patience))
+
+    async def join(self, worker_id: str) -> KeyState:
+        """The worker's own key; the client's key is the join token, which is used up by this."""
+        return await self._line.finish(operations.join(worker_id, self._line.patience))
+
+    async def revoke(self, token_id: str = "", *, subject: str = "") -> None:
+        """Refuse a token, or everything that was issued to a subject until now."""
+        await self._line.finish(operations.revoke_token(token_id, subject, patience=self._line.patience))
 
 
 class DeadLetters:

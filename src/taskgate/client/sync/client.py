@@ -13,7 +13,7 @@ from taskgate.client.door import find_door
 from taskgate.client.requests import RunQuery, SubmitOptions
 from taskgate.client.retries import Patience
 from taskgate.client.shapes import RunState, Verdict
-from taskgate.client.sync.desks import DeadLetters, Keys, Queues, Routes, Services, Tasks, Workers
+from taskgate.client.sync.desks import DeadLetters, Keys, Queues, Routes, Services, Tasks, Tokens, Workers
 from taskgate.client.sync.line import Caller, Line
 from taskgate.client.sync.run import Run
 from taskgate.errors import TaskgateError
@@ -34,6 +34,7 @@ class Client(Caller):
         self.services = Services(self._line)
         self.routes = Routes(self._line)
         self.keys = Keys(self._line)
+        self.tokens = Tokens(self._line)
         self.dead = DeadLetters(self._line)
 
     def submit(

@@ -63,6 +63,7 @@ class KeyRoutes:
             user_id=body.user_id,
             app_id=body.app_id,
             prefixes=body.prefixes,
+            worker_id=body.worker_id,
             expires_at=epoch(body.expires_at),
         )
         return answer(new_key_shape(record, text), 201, location=f"/v1/keys/{record.id}")

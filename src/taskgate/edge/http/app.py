@@ -46,7 +46,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 def build_http(doors: Doors, *, sockets: Asgi | None = None, gate: Gate | None = None) -> HttpDoor:
     """The ASGI application of these doors. WebSocket connections go to `sockets`; `gate` is shared with other doors."""
-    own = gate or Gate(doors.keys, clock=doors.clock, auth_enabled=doors.settings.auth.enabled)
+    own = gate or doors.entrance.gate
     return HttpDoor(doors, own, sockets=sockets)
 
 

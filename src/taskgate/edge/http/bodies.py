@@ -78,7 +78,7 @@ class TaskBody(Shape):
 class KeyBody(Shape):
     """A new API key. `user_id` binds it to one user, who then sees only their own runs.
 
-    With `prefixes` it may register services only below these paths.
+    With `prefixes` it may register services only below these paths, with a `worker_id` it is that worker's alone.
     """
 
     name: str
@@ -88,6 +88,7 @@ class KeyBody(Shape):
     user_id: str = ""
     app_id: str = ""
     prefixes: list[str] = []
+    worker_id: str = ""
     expires_at: Moment | None = None
 
 

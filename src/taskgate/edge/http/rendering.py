@@ -193,4 +193,5 @@ def _key(record: KeyRecord) -> dict[str, Any]:
         "revoked_at": moment_or_none(record.revoked_at),
         "rotated_from": record.rotated_from,
         "prefixes": list(record.prefixes),
+        "worker_id": record.worker_id,
     }

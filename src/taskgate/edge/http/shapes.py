@@ -220,6 +220,7 @@ class KeyShape(Given):
     revoked_at: datetime | None
     rotated_from: str
     prefixes: list[str]
+    worker_id: str
 
 
 class NewKeyShape(KeyShape):
