@@ -43,7 +43,7 @@ IDLE_S = 1.0
 PURGE_EVERY_S = 60.0
 RESTS_FOR_EACH = 4.0  # seconds of rest for each second of work
 LONGEST_REST_S = 2.0
-AWAY_S = 5.0
+AWAY_S = 2.0
 TELL_EVERY_S = 60.0
 
 
