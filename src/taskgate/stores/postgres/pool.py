@@ -75,7 +75,7 @@ class Pool:
         """Connect; Unavailable when nobody answers, StoreError when the credential or the database is wrong."""
         pool = asyncpg.create_pool(
             self.url,
-            min_size=1,
+            min_size=0,
             max_size=self.size,
             timeout=self.patience_s,
             statement_cache_size=256,
@@ -88,9 +88,14 @@ class Pool:
         )
         try:
             await pool
-        except Exception as error:
+            self._pool = pool
+            await self.fetch("SELECT 1")
+        except BaseException as error:
+            self._pool = None
+            pool.terminate()
+            if not isinstance(error, Exception):
+                raise
             raise translated(error) from error
-        self._pool = pool
 
     async def stop(self) -> None:
         """Wait a moment for what is under way, then close every connection. Safe to call twice."""
