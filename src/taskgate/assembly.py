@@ -28,6 +28,7 @@ from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan, Part
+from taskgate.limits.drawing import Drawing
 from taskgate.moves import Moves, moves_of
 from taskgate.past import Past, past_of
 from taskgate.proxy.calling import PoolCaller
@@ -226,10 +227,20 @@ def _plane(ground: Ground, gate: Gate, *, tasks: TaskDoor, recorder: Recorder) -
         share=share,
         signer=ground.signer,
         origins=settings.http.cors_origins,
+        drawing=_drawing(ground.stores) if settings.redis.url else None,
     )
     ground.bus.subscribe(RoutesChanged, lambda event: plane.apply(event.snapshot))
     ground.bus.subscribe(KeyRevoked, lambda event: plane.revoke(event.key_id))
     return plane
+
+
+def _drawing(stores: Stores) -> Drawing:
+    """What gives out rate limits together with the gateways that are on the board."""
+
+    async def count_gateways() -> int:
+        return len(await stores.board.read())
+
+    return Drawing(stores.buckets, count_gateways=count_gateways)
 
 
 def _holders(ground: Ground, moves: Moves, plane: Plane) -> ServiceHolders:

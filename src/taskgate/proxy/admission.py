@@ -9,12 +9,13 @@ bucket is full, or, on a refusal, until the call would be let through: the momen
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from taskgate.identity.principal import Principal
 from taskgate.limits.bucket import Buckets, Rate
+from taskgate.limits.shared import SharedBuckets
 from taskgate.routes.policy import Partition, RateLimit
 
 
@@ -27,20 +28,27 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
 
 
 UNLIMITED = Grant()
+Shared = Callable[[str, Rate], SharedBuckets]
 
 
 class RouteLimits:
     """The limits of one route, with their buckets: keep the object for as long as the route's limits are the same,
-    a new one begins with full buckets. `share` is the part of each rate and burst that this process gives out.
+    a new one begins with full buckets. `share` is the part of each rate and burst that this process gives out; with
+    `shared` all gateways give it out together, under the same `name` of the route.
 
     At most 20,000 keys of a limit are remembered, those used last.
     """
 
     __slots__ = ("_limits",)
 
-    def __init__(self, rate_limits: Sequence[RateLimit], *, share: float = 1.0) -> None:
+    def __init__(
+        self, rate_limits: Sequence[RateLimit], *, share: float = 1.0, name: str = "", shared: Shared | None = None
+    ) -> None:
         names = [_name(rate_limits, place) for place in range(len(rate_limits))]
-        self._limits = tuple(_Limit(limit, name, share) for limit, name in zip(rate_limits, names, strict=True))
+        self._limits = tuple(
+            _Limit(limit, policy, share, shared=shared, route=name)
+            for limit, policy in zip(rate_limits, names, strict=True)
+        )
 
     def admit(self, principal: Principal, now: float) -> Grant:
         """Take a token for a call of this principal, from every bucket or from none."""
@@ -71,11 +79,13 @@ class _Limit:
 
     __slots__ = ("_burst", "_head", "_rate", "buckets", "per")
 
-    def __init__(self, limit: RateLimit, name: str, share: float) -> None:
+    def __init__(self, limit: RateLimit, name: str, share: float, *, shared: Shared | None, route: str) -> None:
         self._rate = limit.rate * share
         self._burst = max(1.0, limit.burst * share)
         self.per: Partition = limit.per
-        self.buckets = Buckets(Rate(rate=self._rate, burst=self._burst))
+        rate = Rate(rate=self._rate, burst=self._burst)
+        # a limit that was changed begins anew, at every gateway
+        self.buckets = Buckets(rate) if shared is None else shared(f"{route} {name} {rate.rate:g}/{rate.burst:g}", rate)
         window_s = max(1, math.ceil(self._burst / self._rate))
         self._head = b'ratelimit-policy: "%b";q=%d;w=%d\r\nratelimit: "%b";r=' % (
             (text := name.encode("ascii")),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from taskgate.errors import TaskgateError
 from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import TaskSet
+from taskgate.limits.drawing import Drawing
 from taskgate.proxy.call import Means, monotonic
 from taskgate.proxy.compiling import Compiler, Part
 from taskgate.proxy.counters import RouteCounters
@@ -42,7 +43,8 @@ REMEMBERED_LENGTH = 256
 class Plane:
     """The forwarding half of the data plane. A part: between `start` and `stop` its pools are kept tidy.
 
-    Raises InvalidInput where the settings are wrong.
+    With `drawing` all gateways give out the rate limits of routes together. Raises InvalidInput where the settings are
+    wrong.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Plane:
         recording: Recording | None = None,
         tls: ssl.SSLContext | None = None,
         share: float = 1.0,
+        drawing: Drawing | None = None,
         signer: IdentitySigner | None = None,
         origins: Iterable[str] = (),
     ) -> None:
@@ -70,7 +73,11 @@ class Plane:
             vouching=Vouching(signer),
         )
         tls = tls or ssl.create_default_context()
-        self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share)
+        self._drawing = drawing
+        shared = None if drawing is None else drawing.limit
+        self.upstreams = Upstreams(
+            settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share, shared=shared
+        )
         self._compiler = Compiler(settings, self.upstreams, credentials=self.credentials)
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()
@@ -78,12 +85,16 @@ class Plane:
         self._remembered: dict[tuple[str, str], Lane] = {}
 
     async def start(self) -> None:
+        if self._drawing is not None:
+            await self._drawing.start()
         self.tasks.spawn(self._tidy(), name="idle upstream connections")
 
     async def stop(self) -> None:
         for pool in self.upstreams.standing(Pool):
             pool.expire(retire=True)
         await self.tasks.close()
+        if self._drawing is not None:
+            await self._drawing.stop()
 
     def __call__(self, front: Front, head: Head) -> Item | None:
         """The item that forwards this request; None for the application, which also answers for routes that the

@@ -17,7 +17,7 @@ import msgspec
 from taskgate.lifespan import TaskSet
 from taskgate.limits.breaker import Breaker
 from taskgate.limits.budget import RetryBudget
-from taskgate.proxy.admission import RouteLimits
+from taskgate.proxy.admission import RouteLimits, Shared
 from taskgate.proxy.counters import RouteCounters
 from taskgate.proxy.kept import Kept
 from taskgate.proxy.pool import Origin, Pool
@@ -41,13 +41,21 @@ class Upstreams:
     """The standing parts, made when they are asked for the first time; `kept` says who needs them."""
 
     def __init__(
-        self, settings: ProxySettings, *, pinner: Pinner, tasks: TaskSet, tls: ssl.SSLContext, share: float = 1.0
+        self,
+        settings: ProxySettings,
+        *,
+        pinner: Pinner,
+        tasks: TaskSet,
+        tls: ssl.SSLContext,
+        share: float = 1.0,
+        shared: Shared | None = None,
     ) -> None:
         self._settings = settings
         self._pinner = pinner
         self._tasks = tasks
         self._tls = tls
         self._share = share
+        self._shared = shared
         self._outgoing = Outgoing()
         self.kept = Kept()
 
@@ -83,7 +91,10 @@ class Upstreams:
     def limits(self, service: Service, route: Route, *, rules: tuple[RateLimit, ...]) -> RouteLimits:
         """The rate limits of a route, with what was taken already."""
         key = (service.site_id, service.name, route.method, route.path, rules)
-        return self.kept.same(RouteLimits, key, make=lambda: RouteLimits(rules, share=self._share))
+        name = f"{service.site_id} {service.name} {route.method} {route.path}"
+        return self.kept.same(
+            RouteLimits, key, make=lambda: RouteLimits(rules, share=self._share, name=name, shared=self._shared)
+        )
 
     def counters(self, service: Service, route: Route) -> RouteCounters:
         """The numbers of a route."""
