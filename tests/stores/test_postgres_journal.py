@@ -26,9 +26,11 @@ from taskgate.stores.memory.relay import MemoryTailRelay
 from taskgate.stores.postgres.journal import PostgresJournal
 from taskgate.stores.postgres.pool import Connection, Pool, Work
 from taskgate.stores.postgres.store import PostgresStore
+from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.journal import SMALL_BYTES, JournalContract
 from taskgate.testing.journals import Command, append, everything, followed, histories, lines, play, seqs, texts
 from taskgate.testing.relays import UnreliableRelay
+from taskgate.testing.stage import RunStage
 from tests.servers.postgres import Postgres
 
 HISTORY_BYTES = 900  # small enough that histories fill subjects
@@ -310,3 +312,32 @@ async def test_a_flood_is_told_to_come_later(url: str) -> None:
         for start in range(0, len(refused), 20):
             await asyncio.gather(*(append(journal, batch) for batch in refused[start : start + 20]))
         assert sum(1 for _ in await everything(journal, "s")) > 100
+
+
+async def test_inv_s4_a_flood_of_logs_never_takes_the_connection_of_a_submit(journals_url: str) -> None:
+    """Every connection that floods may have is busy, and more is asked for: runs are accepted all the same."""
+    clock = ManualClock()
+    store = PostgresStore(journals_url, clock=clock, pool_size=6)
+    await store.start()
+    stage = RunStage(ledger=store.ledger, book=store.book, clock=clock)
+
+    async def busy(connection: Connection) -> None:
+        await connection.execute("SELECT pg_sleep(60)")
+
+    flood = [asyncio.ensure_future(store.floods.use(busy, patience_s=60.0)) for _ in range(12)]
+    try:
+        asleep = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
+        async with asyncio.timeout(20):
+            while True:
+                if (await store.pool.fetch(asleep))[0][0] == store.floods.size:
+                    break
+                await asyncio.sleep(0.01)
+            runs = await asyncio.gather(*(stage.added() for _ in range(30)))
+        assert len({run.id for run in runs}) == 30
+        assert (await store.pool.fetch(asleep))[0][0] == store.floods.size
+        assert store.pool.size + store.floods.size == 6
+    finally:
+        for one in flood:
+            one.cancel()
+        await asyncio.wait(flood)
+        await store.stop()
