@@ -25,6 +25,9 @@ from taskgate.stores.archives import NONE, open_archive
 from taskgate.stores.opening import Stores
 
 
+ALONE = "the only gateway"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """History as callers read it, and what has to be started for it, in order."""
@@ -57,6 +60,7 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
         clock=clock,
         settings=settings.archive,
         keep_ended_s=settings.runs.keep_ended_s,
+        name="" if settings.database_url.startswith("postgresql") else ALONE,
     )
     return Past(
         history=History(archive),

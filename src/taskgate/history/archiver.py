@@ -48,7 +48,8 @@ TELL_EVERY_S = 60.0
 
 
 class Archiver:
-    """Copies, purges and forgets. `keep_ended_s` is how long the ledger keeps an ended run, 0 for ever."""
+    """Copies, purges and forgets. `keep_ended_s` is how long the ledger keeps an ended run, 0 for ever. A gateway that is
+    always alone has a `name`, so that it leads again at once after a crash."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Archiver:
         clock: Clock,
         settings: ArchiveSettings,
         keep_ended_s: float,
+        name: str = "",
     ) -> None:
         self._archive = archive
         self._ended = ended
@@ -70,7 +72,7 @@ class Archiver:
         self._clock = clock
         self._settings = settings
         self._keep_ended_s = keep_ended_s
-        self._name = new_token()
+        self._name = name or new_token()
         self._place = BEGINNING
         self._appetite = Appetite()
         self._campaign_at = self._purge_at = self._tell_at = 0.0
