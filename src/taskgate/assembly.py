@@ -159,7 +159,7 @@ def build(
         upstreams=Healths(plane.health),
         recorder=recorder,
         waits=waits,
-        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts, watch.pulse)),
+        life=_life(ground, moves, plane=plane, recorder=recorder, bridges=(*bridges, *past.parts, *watch.parts)),
     )
 
 

@@ -7,6 +7,7 @@ only when it is short and plain, because it comes back in headers and stands in 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from random import getrandbits
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -25,6 +26,26 @@ def traceparent_of(value: bytes | None) -> str:
 def trace_id_of(traceparent: str) -> str:
     """The 32 hex characters that name the trace."""
     return traceparent[3:35]
+
+
+def parent_span_of(traceparent: str) -> str:
+    """The 16 hex characters that name the span it came from."""
+    return traceparent[36:52]
+
+
+def is_sampled(traceparent: str) -> bool:
+    """Whether its caller wants the trace to be told; False for none at all."""
+    return len(traceparent) == 55 and bool(int(traceparent[53:55], 16) & 1)
+
+
+def span_of(run_id: str, part: str = "") -> str:
+    """The id of a run's own span, or of a part of it: the same wherever it is asked for."""
+    return blake2b(f"{run_id}/{part}".encode(), digest_size=8).hexdigest()
+
+
+def below(traceparent: str, span_id: str) -> str:
+    """The same trace with this span as the parent of what comes; nothing where there is no trace."""
+    return f"{traceparent[:36]}{span_id}{traceparent[52:]}" if traceparent else ""
 
 
 def request_id_of(value: bytes | None, traceparent: str) -> bytes:

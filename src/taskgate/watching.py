@@ -5,10 +5,12 @@ A step of the object graph behind everything that counts; nothing that is watche
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from taskgate.edge.workers.counters import LinkCounters
 from taskgate.ground import Ground
+from taskgate.lifespan import Part
 from taskgate.proxy.counters import BOUNDS_S
 from taskgate.proxy.plane import Plane
 from taskgate.proxy.usage import usage_of
@@ -16,6 +18,7 @@ from taskgate.runs.intake import Intake
 from taskgate.runs.standings import Standings
 from taskgate.telemetry.metrics import Metrics, Sources
 from taskgate.telemetry.pulse import Pulse
+from taskgate.telemetry.tracing import Send, Tracer
 from taskgate.telemetry.traffic import Traffic
 
 
@@ -27,6 +30,12 @@ class Watch:
     standings: Standings
     traffic: Traffic
     pulse: Pulse
+    tracer: Tracer | None
+
+    @property
+    def parts(self) -> list[Part]:
+        """What has to be started."""
+        return [self.pulse, *([self.tracer] if self.tracer is not None else [])]
 
 
 def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounters) -> Watch:
@@ -46,4 +55,21 @@ def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounter
         links=links,
     )
     metrics = Metrics(sources, ground.settings.telemetry)
-    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse)
+    tracer = _tracer(ground)
+    if tracer is not None:
+        metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count
+    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse, tracer=tracer)
+
+
+def _tracer(ground: Ground) -> Tracer | None:
+    """Who tells traces, where a collector is named; without one nothing of it is imported."""
+    endpoint = ground.settings.telemetry.otlp_endpoint
+    if not (endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        return None
+
+    def made() -> Send:
+        from taskgate.telemetry.otlp import sender
+
+        return sender(endpoint)
+
+    return Tracer(ground.bus, ground.clock, send=made)

@@ -10,6 +10,7 @@ import msgspec
 
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.run import Run
+from taskgate.trace import below, span_of
 from taskgate.wire.messages import Task
 
 
@@ -35,7 +36,7 @@ def offer_of(run: Run, definitions: Definitions, *, offer_s: float) -> Task:
         tries=run.tries,
         labels=dict(run.labels),
         tenant=tenant,
-        traceparent=run.traceparent,
+        traceparent=below(run.traceparent, span_of(run.id, str(run.attempt))),
         priority=run.priority,
     )
 

@@ -25,11 +25,14 @@ class LogSettings:
 class TelemetrySettings:
     """Metrics and traces.
 
+    otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP), as `http://collector:4318`. Default empty: what
+        OTEL_EXPORTER_OTLP_ENDPOINT says, and no traces where that is empty too.
     top_tasks: names of tasks that are labels of metrics; further ones are counted as `other`. Default 100.
     top_queues: queues that have a row of their own, the deepest first; others are `other`. Default 200.
     top_routes: routes that have rows of their own, the busiest first; others are `other`. Default 200.
     """
 
+    otlp_endpoint: str = ""
     top_tasks: int = 100
     top_queues: int = 200
     top_routes: int = 200

@@ -172,7 +172,7 @@ async def test_a_trace_is_passed_on(house: House) -> None:
     seat = await house.worker("demo.free")
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     await house.ask("POST", "/v1/tasks/demo.free/runs", {"input": 1}, key=key, headers=[("traceparent", trace)])
-    assert (await seat.offers.get()).traceparent == trace
+    assert (await seat.offers.get()).traceparent[:36] == trace[:36]  # the same trace, below the attempt
     await house.ask("POST", "/v1/tasks/demo.free/runs", {"input": 1}, key=key)
     assert len((await seat.offers.get()).traceparent) == len(trace)
 
