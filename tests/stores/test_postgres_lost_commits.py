@@ -1,0 +1,134 @@
+"""A commit whose answer never came is found again: by mark, token or id. Nothing is told before it (INV-T2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from taskgate.clock import Clock
+from taskgate.runs.ports import AddVerdict, Applied, Renewed
+from taskgate.runs.run import Status
+from taskgate.stores.postgres.pool import Connection, Outcome, Pool, Work
+from taskgate.stores.postgres.store import PostgresStore
+from taskgate.testing.clock import ManualClock
+from taskgate.testing.stage import RunStage, claim, numbered_id, renewal, requeueing, success
+from tests.stores.postgres_ground import PATIENCE_S, emptied
+
+MOMENT_S = 0.3
+
+
+class Cutting(Pool):
+    """Cuts the connection when the server has committed and before anybody hears of it, as often as is asked."""
+
+    cuts = 0
+
+    async def perform(self, work: Work[Outcome]) -> Outcome:
+        async def cut(connection: Connection) -> Outcome:
+            outcome = await work(connection)
+            if self.cuts:
+                self.cuts -= 1
+                connection.terminate()
+                raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+            return outcome
+
+        return await super().perform(cut)
+
+
+class CutStore(PostgresStore):
+    """A store on such a pool."""
+
+    def __init__(self, url: str, *, clock: Clock) -> None:
+        super().__init__(url, clock=clock, patience_s=PATIENCE_S)
+        self.pool.__class__ = Cutting
+
+    def cut_next(self) -> None:
+        self.pool.cuts = 2  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def store(postgres_tables: str) -> AsyncIterator[CutStore]:
+    clock = ManualClock()
+    async with emptied(postgres_tables, clock):
+        store = CutStore(postgres_tables, clock=clock)
+        await store.start()
+        yield store
+        await store.stop()
+
+
+@pytest.fixture
+def stage(store: CutStore) -> RunStage:
+    clock = ManualClock()
+    return RunStage(ledger=store.ledger, book=store.book, clock=clock)
+
+
+async def test_what_was_added_is_added(store: CutStore, stage: RunStage) -> None:
+    runs = [stage.run(idempotency_key=f"key-{number}", body_digest="a") for number in range(3)]
+    standing = await stage.added(idempotency_key="taken", body_digest="a")
+    asked = [*runs, stage.run(idempotency_key="taken", body_digest="a")]
+    store.cut_next()
+    told = await stage.ledger.add(asked, {runs[0].id: claim(runs[0]).grant})
+    assert [added.verdict for added in told] == [AddVerdict.ADDED] * 3 + [AddVerdict.REPLAYED]
+    assert [added.run.id for added in told] == [*(run.id for run in runs), standing.id]
+    assert told[0].run.lease is not None
+    assert await store.book.count("site-a") == {Status.QUEUED: 3, Status.RUNNING: 1}
+
+
+async def test_what_was_claimed_is_claimed(store: CutStore, stage: RunStage) -> None:
+    run, taken = await stage.added(), await stage.offered()
+    store.cut_next()
+    leased, refused = await stage.ledger.claim([claim(run), claim(taken, "w2", token="other")])
+    assert leased is not None
+    assert leased == await stage.whole(run)
+    assert (leased.attempt, refused) == (1, None)
+
+
+async def test_a_try_is_counted_once(store: CutStore, stage: RunStage) -> None:
+    run, ended = await stage.offered(), await stage.ended()
+    store.cut_next()
+    assert await stage.ledger.renew([renewal(run), renewal(ended)]) == [Renewed.HELD, Renewed.STOP]
+    assert (await stage.whole(run)).tries == 1
+
+
+async def test_what_was_moved_is_moved(store: CutStore, stage: RunStage) -> None:
+    """A requeueing has no digest to know it by, and a stale one must stay stale."""
+    now = stage.clock.now()
+    back, done, old = await stage.accepted(), await stage.accepted(), await stage.accepted()
+    await stage.ledger.apply([requeueing(old, now)])
+    store.cut_next()
+    told = await stage.ledger.apply([requeueing(back, now), success(done, now), requeueing(old, now)])
+    assert told[0] is Applied.APPLIED
+    assert told[1] in (Applied.APPLIED, Applied.REPLAYED)
+    assert told[2] is Applied.STALE
+    assert len((await stage.whole(back)).attempts) == 1
+
+
+async def test_what_was_deleted_is_told(store: CutStore, stage: RunStage) -> None:
+    run, is_open = await stage.ended(), await stage.added()
+    store.cut_next()
+    assert await store.book.remove([run.id, is_open.id]) == [run.id]
+
+
+async def test_nothing_is_told_before_the_commit(store: CutStore, stage: RunStage) -> None:
+    """INV-T2: a commit that is held up holds up its answer; once told, another session sees it."""
+    run = stage.run()
+    other = await asyncpg.connect(store.pool.url)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE runs IN SHARE ROW EXCLUSIVE MODE")
+            told = asyncio.ensure_future(stage.ledger.add([run], {}))
+            done, _ = await asyncio.wait({told}, timeout=MOMENT_S)
+            assert not done
+        assert (await told)[0].verdict is AddVerdict.ADDED
+        assert await other.fetchval("SELECT count(*) FROM runs WHERE id = $1", run.id) == 1
+    finally:
+        await other.close()
+
+
+async def test_one_text_that_cannot_be_stored_harms_no_other(stage: RunStage) -> None:
+    good, bad = stage.run(), stage.run(id=numbered_id(99), traceparent="a\x00b")
+    told = await asyncio.gather(stage.ledger.add([good], {}), stage.ledger.add([bad], {}), return_exceptions=True)
+    assert not isinstance(told[0], BaseException)
+    assert getattr(told[1], "code", "") == "UNSTORABLE_TEXT"
