@@ -7,8 +7,12 @@ only when it is short and plain, because it comes back in headers and stands in 
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 from hashlib import blake2b
 from random import getrandbits
+
+about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 (never changed, only replaced)
+"""What this task works for, as fields of its log lines: `request_id`, `trace_id`, `run_id`."""
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")

@@ -18,6 +18,7 @@ from taskgate.runs.intake import Intake
 from taskgate.runs.standings import Standings
 from taskgate.telemetry.metrics import Metrics, Sources
 from taskgate.telemetry.pulse import Pulse
+from taskgate.telemetry.repeating import dropped_count
 from taskgate.telemetry.tracing import Send, Tracer
 from taskgate.telemetry.traffic import Traffic
 
@@ -55,6 +56,7 @@ def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounter
         links=links,
     )
     metrics = Metrics(sources, ground.settings.telemetry)
+    metrics.plain["taskgate_log_lines_dropped"] = dropped_count
     tracer = _tracer(ground)
     if tracer is not None:
         metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count

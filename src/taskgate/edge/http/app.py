@@ -105,6 +105,7 @@ class HttpDoor:
         return self._open
 
     async def _answer(self, call: Call, receive: Receive) -> None:
+        call.name_lines()
         try:
             await self._serve(call, receive)
         except CallerGone:

@@ -13,7 +13,7 @@ from typing import Any
 from taskgate.edge.http.problems import PROBLEM_JSON, Header, encode_problem
 from taskgate.errors import Malformed, TaskgateError, TooLarge
 from taskgate.identity.principal import Principal
-from taskgate.trace import request_id_of, trace_id_of, traceparent_of
+from taskgate.trace import about, request_id_of, trace_id_of, traceparent_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -60,6 +60,10 @@ class Call:
         self.body_seen = False
         self.started = False
         self.status = 0
+
+    def name_lines(self) -> None:
+        """From here on log lines of this task carry the names of this request."""
+        about.set({"request_id": self.request_id.decode("ascii"), "trace_id": self.trace_id})
 
     @property
     def trace_id(self) -> str:
