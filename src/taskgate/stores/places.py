@@ -1,4 +1,7 @@
-"""Where the servers behind store URLs are: places that belong to the gateway, and are nobody's upstream."""
+"""Where the servers behind store URLs are: places that belong to the gateway, and are nobody's upstream.
+
+Read from the settings tree as it is, so that a store which is added later is not forgotten. No name is looked up here.
+"""
 
 from __future__ import annotations
 
