@@ -1,4 +1,4 @@
-"""Forging tokens: an issuer of ours for tests, whose keys stand in a file, and everything one can do wrong to a token."""
+"""Forging tokens: an issuer for tests, whose keys stand in a file, and everything one can do wrong to a token."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Forge:
 
     def key_set(self, *names: str) -> bytes:
         """Its public keys as a set, or only those named."""
-        found = {
+        found: dict[str, tuple[Any, Any, str]] = {
             "rsa-1": (jwt.algorithms.RSAAlgorithm, self.rsa_key, "RS256"),
             "ec-1": (jwt.algorithms.ECAlgorithm, self.ec_key, "ES256"),
         }
