@@ -89,3 +89,25 @@ async def test_f10_a_server_that_must_not_be_used_ends_the_start(
                 pass
     finally:
         server.stop()
+
+
+async def test_the_user_of_the_how_to_is_allowed_enough(redis_url: str, redis: Redis) -> None:
+    """What docs/how-to/redis.md tells operators to set is what a gateway needs."""
+    page = (Path(__file__).parents[2] / "docs/how-to/redis.md").read_text(encoding="utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith("ACL SETUSER")]
+    redis.command(*line.replace("PASSWORD", "secret").split())
+    try:
+        url = redis_url.replace("redis://", "redis://taskgate:secret@")
+        settings = RedisSettings(url=Url(url), namespace="taskgate")
+        stores = open_stores("memory:", clock=SystemClock(), probe=lambda _: None, redis=settings)
+        async with Lifespan(*stores.parts):
+            await stores.ready.offer(refs(2))
+            assert len(await stores.ready.take([A], 5)) == 2
+            await stores.signals.publish("t", b"news")
+            assert (await stores.buckets.draw([Draw(bucket="b", rate=1.0, burst=2.0)]))[0].given == 1.0
+            await stores.board.post("one", b"text", keep_s=60.0)
+            assert await stores.board.read() == {"one": b"text"}
+            assert await stores.one_use.put(b"n", b"v", keep_s=60.0)
+            assert await stores.one_use.take(b"n") == b"v"
+    finally:
+        redis.command("ACL", "DELUSER", "taskgate")
