@@ -24,7 +24,6 @@ from taskgate.runs.settings import RunSettings
 from taskgate.stores.archives import NONE, open_archive
 from taskgate.stores.opening import Stores
 
-
 ALONE = "the only gateway"
 
 

@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,9 +16,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from click.testing import CliRunner, Result
 
+from taskgate.cli.root import root
 from tests.servers.mariadb import MariaDb
-from tests.system.cluster import ROOT, Caller, GatewayProcess, SimpleWorker
+from tests.system.cluster import Caller, GatewayProcess, SimpleWorker
 
 pytestmark = pytest.mark.system
 
@@ -50,16 +50,15 @@ async def working(gateway: GatewayProcess) -> AsyncIterator[Caller]:
                 await task
 
 
-def command(gateway: GatewayProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`taskgate …` against this gateway."""
-    asked = [sys.executable, "-m", "taskgate", *arguments, "--data-dir", str(gateway.folder)]
-    return subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
+def command(gateway: GatewayProcess, *arguments: str) -> Result:
+    """`taskgate …` against this gateway, in this process."""
+    return CliRunner().invoke(root, [*arguments, "--data-dir", str(gateway.folder)], prog_name="taskgate")
 
 
 def archived(gateway: GatewayProcess, file: Path) -> list[dict[str, Any]]:
     """Every line of an export that is made now."""
     file.unlink(missing_ok=True)
-    if command(gateway, "history", "export", str(file), "--json").returncode:
+    if command(gateway, "history", "export", str(file), "--json").exit_code:
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
@@ -124,7 +123,7 @@ async def test_an_export_goes_on_where_it_was_cut(tmp_path: Path) -> None:
             cut = b"".join(whole.splitlines(keepends=True)[:5]) + b'{"id":"half a li'
             file.write_bytes(cut)
             done = await asyncio.to_thread(command, gateway, "history", "export", str(file))
-            assert done.returncode == 0, done.stderr
+            assert done.exit_code == 0, done.stderr
             assert file.read_bytes() == whole
             listed = await asyncio.to_thread(command, gateway, "history", "ls", "--task", "echo", "--json")
             assert [run["id"] for run in json.loads(listed.stdout)] == [
@@ -138,25 +137,25 @@ async def test_the_audit_log_outlives_a_kill_and_shows_what_was_changed(tmp_path
     gateway = GatewayProcess(tmp_path / "data")
     gateway.start()
     try:
-        assert command(gateway, "keys", "create", "one", "--scope", "read").returncode == 0
+        assert command(gateway, "keys", "create", "one", "--scope", "read").exit_code == 0
         gateway.kill()
         gateway.start()
         first = await asyncio.to_thread(command, gateway, "audit", "verify", "--json")
-        assert (first.returncode, json.loads(first.stdout)["whole"]) == (0, True), first.stdout
+        assert (first.exit_code, json.loads(first.stdout)["whole"]) == (0, True), first.stdout
         told = json.loads((await asyncio.to_thread(command, gateway, "audit", "ls", "--json")).stdout)
         actions = [(one["action"], one["outcome"]) for one in reversed(told)]
         start, key = ("gateway.start", "noted"), ("key.create", "noted")
         assert actions == [start, key, key, ("key.create", "begun"), ("key.create", "done"), start]
         file = tmp_path / "audit.ndjson"
-        assert command(gateway, "audit", "export", str(file)).returncode == 0
-        assert command(gateway, "audit", "verify", "--file", str(file)).returncode == 0
+        assert command(gateway, "audit", "export", str(file)).exit_code == 0
+        assert command(gateway, "audit", "verify", "--file", str(file)).exit_code == 0
         file.write_bytes(file.read_bytes().replace(b'"name":"one"', b'"name":"two"'))
         forged = command(gateway, "audit", "verify", "--file", str(file))
-        assert forged.returncode == 1
+        assert forged.exit_code == 1
         assert "was changed" in forged.stdout
         head = json.loads(first.stdout)["head"]
-        assert command(gateway, "audit", "verify", "--expect", head).returncode == 0
+        assert command(gateway, "audit", "verify", "--expect", head).exit_code == 0
         other = f"{head.partition(':')[0]}:{'0' * 64}"
-        assert command(gateway, "audit", "verify", "--expect", other).returncode == 1
+        assert command(gateway, "audit", "verify", "--expect", other).exit_code == 1
     finally:
         gateway.kill()

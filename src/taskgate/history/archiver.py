@@ -48,8 +48,10 @@ TELL_EVERY_S = 60.0
 
 
 class Archiver:
-    """Copies, purges and forgets. `keep_ended_s` is how long the ledger keeps an ended run, 0 for ever. A gateway that is
-    always alone has a `name`, so that it leads again at once after a crash."""
+    """Copies, purges and forgets. `keep_ended_s` is how long the ledger keeps an ended run, 0 for ever.
+
+    A gateway that is always alone has a `name`, so that it leads again at once after a crash.
+    """
 
     def __init__(
         self,

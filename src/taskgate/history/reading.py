@@ -1,4 +1,7 @@
-"""What callers read of history. Every verb checks the tenant first, with the same answers as for live runs (INV-A1)."""
+"""What callers read of history. Every verb checks the tenant first, with the same answers as for live runs (INV-A1).
+
+A run of another site, or of another user for a key bound to a user, is answered like one that does not exist.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The endpoints of history and of the audit log as the document tells them."""
+"""The endpoints of history and of the audit log as the document tells them.
+
+They are raw endpoints, so the document knows of them only from here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Shapes of the audit log as they go out."""
+"""Shapes of the audit log as they go out.
+
+The hash that is shown is that of the entry as it was stored, not of this shape.
+"""
 
 from __future__ import annotations
 

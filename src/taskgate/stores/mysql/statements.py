@@ -1,4 +1,7 @@
-"""SQL from its files, with named parameters: values are never part of a text."""
+"""SQL from its files, with named parameters: values are never part of a text.
+
+A text is read once and kept.
+"""
 
 from __future__ import annotations
 

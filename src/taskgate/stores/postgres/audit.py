@@ -1,4 +1,7 @@
-"""The audit log on PostgreSQL: whoever appends holds the row of its ends, so that several gateways make one chain."""
+"""The audit log on PostgreSQL: whoever appends holds the row of its ends, so that several gateways make one chain.
+
+Entries are only ever added, and taken from the beginning by retention.
+"""
 
 from __future__ import annotations
 

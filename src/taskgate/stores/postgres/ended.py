@@ -1,4 +1,7 @@
-"""The ledger's ended runs on PostgreSQL, by the index of their ends."""
+"""The ledger's ended runs on PostgreSQL, by the index of their ends.
+
+Reads only: what is done with them is history's business.
+"""
 
 from __future__ import annotations
 

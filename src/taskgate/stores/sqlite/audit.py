@@ -1,4 +1,7 @@
-"""The audit log on SQLite: a file and a writer of its own; the one writer makes one chain."""
+"""The audit log on SQLite: a file and a writer of its own; the one writer makes one chain.
+
+Entries are only ever added, and taken from the beginning by retention.
+"""
 
 from __future__ import annotations
 
