@@ -25,6 +25,7 @@ from taskgate.cli.root import root
 from taskgate.config import describe, load
 from taskgate.config.sources import OTHERS
 from taskgate.edge.http.app import build_http
+from taskgate.telemetry.catalogue import METRICS
 from taskgate.worker import WorkerSettings
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -40,7 +41,23 @@ def pages() -> dict[str, str]:
         "worker-settings.md": worker_page(),
         "cli.md": cli_page(),
         "api.md": api_page(),
+        "metrics.md": metrics_page(),
     }
+
+
+def metrics_page() -> str:
+    """What `GET /metrics` tells."""
+    rows = [
+        f"| `{metric.name}{'_total' if metric.kind == 'counter' else ''}` | {metric.kind} | {metric.scope} "
+        f"| {' '.join(f'`{label}`' for label in metric.labels)} | {metric.told} |"
+        for metric in METRICS.values()
+    ]
+    head = (
+        "# Metrics\n\n" + MADE + "\nNumbers of a `gateway` are added up over gateways; those of the `cluster` are equal at "
+        "each of them. Process metrics (`process_*`, `python_gc_*`) are those of the Prometheus client.\n\n"
+        "| name | kind | of | labels | what it says |\n|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
 
 
 def main() -> int:
