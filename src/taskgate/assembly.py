@@ -14,6 +14,7 @@ from pathlib import Path
 from taskgate.bridges.opening import open_bridges
 from taskgate.bus import Bus
 from taskgate.clock import Clock, SystemClock
+from taskgate.cluster import agreements
 from taskgate.config import Settings
 from taskgate.edge.entrance import Entrance
 from taskgate.edge.gate import Gate
@@ -265,6 +266,7 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder, bri
     return Lifespan(
         *ground.stores.parts,
         *secrets,
+        *agreements(ground),
         *ground.entrance.parts,
         ground.declarations,
         ground.reach,
@@ -283,4 +285,6 @@ def _life(ground: Ground, moves: Moves, *, plane: Plane, recorder: Recorder, bri
 
 def _secret_paths(settings: Settings) -> list[Path]:
     """Where the secret is kept that identities are signed with; what forgets its services at its end keeps none."""
-    return [] if settings.database_url.startswith("memory:") else [settings.data_path / "identity.secret"]
+    if settings.auth.root_secret or settings.database_url.startswith("memory:"):
+        return []
+    return [settings.data_path / "identity.secret"]

@@ -5,21 +5,58 @@ A gateway on stores of its own has none of these parts, and pays for none of the
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
+from string import hexdigits
 
+from taskgate.errors import InvalidInput
 from taskgate.fleet.fleet import posted
 from taskgate.fleet.moving import Arrived, Moving
 from taskgate.fleet.neighbours import Neighbours
 from taskgate.ground import Ground
 from taskgate.identity.keys import TOPIC as KEYS
 from taskgate.identity.reviewing import REVIEW_S, KeyReview
+from taskgate.identity.signing import ROOT_BYTES
 from taskgate.lifespan import Part
 from taskgate.rereading import Rereader
+from taskgate.runs.agreement import Agreement
 from taskgate.runs.duty import Duty
 from taskgate.runs.leases import Leases
 from taskgate.runs.reporting import Reports
 from taskgate.runs.tidings import Tidings
 from taskgate.runs.waiting import Waiters
+
+DISAGREEMENT = (
+    "the gateways that run on this database have another root secret: give all of them the same auth.root_secret, or "
+    "the same file identity.secret in their data directories; a new one counts once all have been down for a minute"
+)
+
+
+class RootAgreement(Agreement):
+    """That all gateways sign identities with the same secret: its fingerprint is what they agree on."""
+
+    def __init__(self, ground: Ground) -> None:
+        super().__init__(ground.stores.leadership, "root secret", refusal=DISAGREEMENT)
+        self._signer = ground.signer
+
+    async def start(self) -> None:
+        self.value = hashlib.sha256(b"taskgate root fingerprint\0" + self._signer.root).hexdigest()[:32]
+        await super().start()
+
+
+def agreements(ground: Ground) -> list[Part]:
+    """What has to be so at all gateways before this one may start."""
+    told = ground.settings.auth.root_secret
+    if told:
+        ground.signer.use(_root_of(told))
+    return [RootAgreement(ground)] if ground.stores.is_shared else []
+
+
+def _root_of(text: str) -> bytes:
+    if len(text) != 2 * ROOT_BYTES or not all(character in hexdigits for character in text):
+        detail = f"auth.root_secret: must be {2 * ROOT_BYTES} hexadecimal digits"
+        raise InvalidInput(detail, code="SETTINGS_INVALID", extra={"path": "auth.root_secret"})
+    return bytes.fromhex(text)
 
 
 def duty_of(ground: Ground, name: str) -> Duty:

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,13 @@ from taskgate.edge.http.app import HttpDoor, build_http
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
+from taskgate.leaving import RECONNECT_S, make_room, send_away
 from taskgate.lifespan import Lifespan
 from taskgate.past import note_start
 from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.proxy.trust import SocketTrust, Trust
+from taskgate.runs.duty import in_turn
 from taskgate.telemetry.logs import setup_logs
 from taskgate.tls.doors import certificates_of
 
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 WATCH_S = 0.25
-RECONNECT_S = 1.0
 SWITCH_S = 0.0005
 GC_THRESHOLDS = (20_000, 20, 50)  # runs and messages hold no cycles: look seldom
 
@@ -182,13 +184,10 @@ class Server:
         grpc: GrpcDoor | None,
         company: Company | None,
     ) -> None:
+        await make_room(self.gateway, lambda: door.server_state.connections)
         self.gateway.intake.closed = True
-        for holder in self.gateway.fleet:
-            holder.draining = True
-            holder.seat.drain(reason="the gateway restarts", reconnect=True, delay_s=RECONNECT_S)
+        send_away(self.gateway, after_s=RECONNECT_S)
         await asyncio.sleep(0)
-        for holder in self.gateway.fleet:
-            holder.seat.close(1012, "the gateway restarts")
         if grpc is not None:
             await grpc.stop()
         http.close()
@@ -221,9 +220,18 @@ class Server:
 
 
 async def ensure_first_keys(gateway: Gateway, folder: Path) -> None:
-    """Make the admin key and the worker key of a new installation, each in a file only its owner can read."""
+    """Make the admin key and the worker key of a new installation, each in a file only its owner can read.
+
+    Of several gateways that share their keys the first makes them; the others never make more.
+    """
     if not gateway.settings.auth.enabled:
         return
+    is_shared = gateway.stores.is_shared
+    async with in_turn(gateway.stores.leadership, "first keys") if is_shared else nullcontext():
+        await _make_first_keys(gateway, folder, is_shared=is_shared)
+
+
+async def _make_first_keys(gateway: Gateway, folder: Path, *, is_shared: bool) -> None:
     standing = {record.name for record in await gateway.keys.all()}
     wanted = {
         "admin": (("admin",), "user"),
@@ -231,7 +239,7 @@ async def ensure_first_keys(gateway: Gateway, folder: Path) -> None:
     }
     for name, (scopes, kind) in wanted.items():
         path = folder / f"{name}.key"
-        if f"first {name}" in standing and path.exists():
+        if f"first {name}" in standing and (is_shared or path.exists()):
             continue
         record, text = await gateway.keys.create(None, name=f"first {name}", scopes=scopes, kind=kind)
         detail = {"name": record.name, "scopes": scopes, "kind": kind}

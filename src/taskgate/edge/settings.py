@@ -27,6 +27,8 @@ class HttpSettings:
     tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
     tls_ca_path: authorities in PEM; then callers may show a certificate of theirs. Default none: nobody is asked for one.
     tls_client_required: whether a caller must show one. Default false: an API key or a token does as well.
+    leave_s: seconds for which a gateway that is asked to end goes on serving while `/health/ready` says that it leaves, so
+        that balancers send nobody here any more. Default 1. A gateway whose stores nobody shares does not wait.
     cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
     """
 
@@ -38,6 +40,7 @@ class HttpSettings:
     tls_key_path: str = ""
     tls_ca_path: str = ""
     tls_client_required: bool = False
+    leave_s: Annotated[float, Meta(ge=0, le=600)] = 1.0
     cors_origins: tuple[str, ...] = ()
 
 

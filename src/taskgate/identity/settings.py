@@ -5,10 +5,12 @@ Whether callers must show who they are; what each of them may do is in its key, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta
+
+from taskgate.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,9 @@ class AuthSettings:
         refused unless every door listens on a loopback address.
     believe_s: seconds for which a key is known without the store being asked again; with a store that several gateways
         share, the time after which a revocation counts even if its news were lost. Default 30.
+    root_secret: 64 hexadecimal digits from which the secrets of services are made. Default none: they are in
+        `identity.secret` in the data directory, made at the first start. Gateways that share their stores must have the
+        same, here or in that file; one with another is refused while the others run.
     trust_domain: SPIFFE trust domain whose client certificates name callers. Default none: certificates name nobody.
     certificate_rules: what the names of that domain are, one `/path/{site}/{worker} = kind scope …` each; the first
         that fits counts. Default `/site/{site}/worker/{worker} = worker worker`. A name that fits none is refused.
@@ -37,6 +42,7 @@ class AuthSettings:
 
     enabled: bool = True
     believe_s: float = 30.0
+    root_secret: Secret = field(default=Secret(""))
     trust_domain: str = ""
     certificate_rules: tuple[str, ...] = ("/site/{site}/worker/{worker} = worker worker",)
     certificate_proxies: tuple[str, ...] = ()

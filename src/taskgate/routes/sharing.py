@@ -23,6 +23,7 @@ from taskgate.fleet.neighbours import Neighbours
 from taskgate.lifespan import TaskSet
 from taskgate.rereading import Announcer, News, Rereader
 from taskgate.routes.ports import ServiceBook
+from taskgate.routes.service import Service
 from taskgate.routes.standing import Standing
 
 TOPIC, RENEWED = "services", "services.renewed"
@@ -110,7 +111,7 @@ class Sharing:
 
     async def read(self) -> None:
         """Let stand what the book has. A reading that began before a change made here does not undo it."""
-        standing, number = self._standing, -1
+        standing, number, kept = self._standing, -1, dict[str, Service]()
         while number != standing.snapshot.number:
             number = standing.snapshot.number
             kept = {service.name: service for service in await self._book.load()}

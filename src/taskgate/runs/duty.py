@@ -8,8 +8,28 @@ nothing.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from taskgate.clock import Clock
+from taskgate.ids import new_token
 from taskgate.runs.ports import Leadership, Mandate
+
+TURN_S = 10.0
+TURN_PAUSE_S = 0.05
+
+
+@asynccontextmanager
+async def in_turn(leadership: Leadership, what: str) -> AsyncIterator[None]:
+    """What is done within is done by no other gateway meanwhile, unless it takes longer than `TURN_S`."""
+    holder = new_token()
+    while await leadership.campaign(what, holder, duration_s=TURN_S) is None:  # noqa: ASYNC110
+        await asyncio.sleep(TURN_PAUSE_S)
+    try:
+        yield
+    finally:
+        await leadership.resign(what, holder)
 
 
 class Duty:

@@ -61,7 +61,8 @@ class Accepted:
 
 class Intake:
     """The door's side of runs: submissions in, verdicts out. `look_again` reads the definitions again, once for a task
-    that is not known here and may be known to another gateway."""
+    that is not known here and may be known to another gateway. `leaving`: still served here, but not for long;
+    `closed`: no more."""
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Intake:
         self._probe = probe
         self._look_again = look_again
         self.closed = False
+        self.leaving = False
         self.took = Histogram()  # seconds per accepted call, for telemetry
 
     async def submit(self, principal: Principal, submissions: Sequence[Submission]) -> list[Accepted | TaskgateError]:

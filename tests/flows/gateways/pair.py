@@ -10,8 +10,9 @@ from typing import Any
 from taskgate.assembly import build
 from taskgate.config import Settings
 from taskgate.fleet.neighbours import Neighbours
+from taskgate.identity.settings import AuthSettings
 from taskgate.runs.settings import RunSettings
-from taskgate.secret import Url
+from taskgate.secret import Secret, Url
 from taskgate.stores.memory.board import MemoryBoard
 from taskgate.stores.opening import Stores, open_stores
 from taskgate.stores.settings import DatabaseSettings
@@ -20,6 +21,7 @@ from tests.flows.runs.house import House
 
 SETTINGS = Settings(
     database=DatabaseSettings(url=Url("memory:")),
+    auth=AuthSettings(root_secret=Secret("5e" * 32)),
     runs=RunSettings(accept_flush_s=0.001, sweep_s=3600.0, reconcile_s=3600.0, leader_term_s=30.0),
 )
 PATIENCE_S = 10.0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from taskgate import __version__
 from taskgate.edge.http.call import Call
@@ -22,10 +23,11 @@ NOBODY = "............"
 
 
 class HealthEndpoints:
-    """Three questions."""
+    """Three questions. `is_leaving`: this gateway is about to end, and callers should go to another."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, *, is_leaving: Callable[[], bool] = lambda: False) -> None:
         self._keys = keys
+        self._is_leaving = is_leaving
         self._asked_at = float("-inf")
         self._known = "ok"
 
@@ -41,9 +43,9 @@ class HealthEndpoints:
         await call.answer(200, encoded(HealthShape(status="ok", service=SERVICE, version=_version_for(call))))
 
     async def _ready(self, call: Call, _: str) -> None:
-        store = await self._store()
+        store = "leaving" if self._is_leaving() else await self._store()
         checks = {"store": store} if call.principal is not None else {}
-        status = "ok" if store == "ok" else "unavailable"
+        status = "ok" if store == "ok" else "leaving" if store == "leaving" else "unavailable"
         shape = HealthShape(status=status, service=SERVICE, version=_version_for(call), checks=checks)
         headers = [] if store == "ok" else [(b"retry-after", b"1")]
         await call.answer(200 if store == "ok" else 503, encoded(shape), headers=headers)
