@@ -61,15 +61,9 @@ def entrance_of(
     """The entrance as the settings describe it."""
     revocations = Revocations(token_book, clock=clock, bus=bus, signals=signals, is_sole=is_sole)
     keys = Keys(
-        keyring,
-        clock=clock,
-        bus=bus,
-        signals=signals,
-        is_sole=is_sole,
-        believe_s=auth.believe_s,
-        one_use=one_use,
+        keyring, clock=clock, bus=bus, signals=signals, is_sole=is_sole, believe_s=auth.believe_s, one_use=one_use
     )
-    tokens = Tokens(
+    keys.standing.tokens = tokens = Tokens(
         TokenKeys(signer, rotate_s=auth.token_rotate_s, life_s=auth.token_s),
         clock=clock,
         recall=keys.recall,
@@ -80,19 +74,22 @@ def entrance_of(
         life_s=auth.token_s,
         chain_s=auth.token_chain_s,
     )
-    keys.standing.tokens = tokens
     invitations = Invitations(token_book, keys, clock=clock)
-    others = OtherCredentials(
-        keys,
-        clock=clock,
-        certificates=Certificates(auth.trust_domain, auth.certificate_rules),
-        invitations=invitations,
-    )
-    tries = Tries(clock, rate=auth.tries_per_s, burst=auth.tries_burst)
     return Entrance(
         keys=keys,
         tokens=tokens,
         invitations=invitations,
-        gate=Gate(keys, clock=clock, auth_enabled=auth.enabled, others=others, tries=tries),
+        gate=_gate(auth, keys, invitations, clock=clock),
         parts=(believed, revocations, keys),
+    )
+
+
+def _gate(auth: AuthSettings, keys: Keys, invitations: Invitations, *, clock: Clock) -> Gate:
+    certificates = Certificates(auth.trust_domain, auth.certificate_rules)
+    return Gate(
+        keys,
+        clock=clock,
+        auth_enabled=auth.enabled,
+        others=OtherCredentials(keys, clock=clock, certificates=certificates, invitations=invitations),
+        tries=Tries(clock, rate=auth.tries_per_s, burst=auth.tries_burst),
     )

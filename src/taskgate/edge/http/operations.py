@@ -107,6 +107,16 @@ def _reading() -> Operations:
     }
 
 
+def _key_set() -> dict[str, Any]:
+    return described(
+        summary="Public keys of this gateway's tokens",
+        tag="Keys",
+        operation_id="readKeySet",
+        scope="",
+        gives={200: "A key set (RFC 7517): with these anybody can check a token of this gateway."},
+    )
+
+
 def _pages() -> Operations:
     version = parameter(
         "version", "query", schema={"enum": ["3.1", "3.2"]}, description="OpenAPI version of the document."
@@ -136,13 +146,6 @@ def _pages() -> Operations:
         scope="",
         gives={200: "A collection of format 2.1; `baseUrl` and `apiKey` are its variables."},
     )
-    key_set = described(
-        summary="Public keys of this gateway's tokens",
-        tag="Keys",
-        operation_id="readKeySet",
-        scope="",
-        gives={200: "A key set (RFC 7517): with these anybody can check a token of this gateway."},
-    )
     metrics = described(
         summary="Metrics for Prometheus",
         tag="Gateway",
@@ -154,6 +157,6 @@ def _pages() -> Operations:
         ("GET", "/metrics"): metrics,
         **{("GET", path): operation for path, operation in health.items()},
         ("GET", "/openapi.json"): document,
-        ("GET", "/gateway/jwks.json"): key_set,
+        ("GET", "/gateway/jwks.json"): _key_set(),
         ("GET", "/postman.json"): collection,
     }

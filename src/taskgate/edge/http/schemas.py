@@ -12,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from taskgate.edge.http import bodies, call_shapes, past_shapes, queue_shapes, service_bodies, service_shapes, shapes
+from taskgate.edge.http import (
+    bodies,
+    call_shapes,
+    past_shapes,
+    queue_shapes,
+    service_bodies,
+    service_shapes,
+    shapes,
+    token_shapes,
+)
 
 REFERENCE = "#/components/schemas/{name}"
 MAX_DEPTH = 60
@@ -31,7 +40,16 @@ def components() -> dict[str, Any]:
     """Every shape of this door by its public name."""
     found = [
         kind
-        for module in (bodies, service_bodies, shapes, service_shapes, call_shapes, queue_shapes, past_shapes)
+        for module in (
+            bodies,
+            service_bodies,
+            shapes,
+            service_shapes,
+            call_shapes,
+            queue_shapes,
+            past_shapes,
+            token_shapes,
+        )
         for kind in _shapes_of(module)
     ]
     _, schemas = msgspec.json.schema_components(found, ref_template=REFERENCE)
