@@ -150,12 +150,14 @@ def result_of(task: m.Task, output: object = None) -> m.TaskResult:
 class Doors:
     """The gateway with both doors open."""
 
-    def __init__(self, server: Server, session: aiohttp.ClientSession, channel: aio.Channel) -> None:
+    def __init__(
+        self, server: Server, session: aiohttp.ClientSession, channel: aio.Channel, worker_key: str = ""
+    ) -> None:
         self.server = server
         self.house = House(server.gateway)
         self.session = session
         self.channel = channel
-        self.worker_key = ""
+        self.worker_key = worker_key
 
     async def dial(self, door: str, worker_id: str = "w1", *, key: str | None = None) -> Worker:
         """A connection through `websocket` or `grpc`."""

@@ -30,6 +30,7 @@ Call = Callable[[Principal, Context], Awaitable[None]]
 STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 TEXT_LIMIT = 500
 DEADLINE_S = 60.0  # of a unary call that brings none, or a later one
+NO_MESSAGE = "NO_MESSAGE"
 REMAINING = "x-ratelimit-remaining"
 
 
@@ -57,6 +58,9 @@ class Admission:
                 return
             try:
                 await self._answer(call, context, address=address, deadline_s=deadline_s)
+            except _GivenUp as error:
+                self._peers.given_up(peer, began_at)
+                await fail(context, error.failure)
             except asyncio.CancelledError:
                 self._peers.given_up(peer, began_at)
                 raise
@@ -77,6 +81,8 @@ class Admission:
                 context.set_trailing_metadata(((REMAINING, str(left)),))
             await _within(deadline_s, call(principal, context))
         except TaskgateError as error:
+            if error.code == NO_MESSAGE:
+                raise _GivenUp(error) from error
             failure = error
         except Exception as error:
             if isinstance(error, grpc.aio.AbortError):
@@ -92,6 +98,14 @@ class Admission:
         principal = await self._gate.admit(pairs, address=address, certificate=shown_by(context))
         principal.require("worker")
         return principal
+
+
+class _GivenUp(Exception):
+    """The caller ended a call before it had said what it wants."""
+
+    def __init__(self, failure: TaskgateError) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
 
 
 async def fail(context: Context, error: TaskgateError, *, left: int | None = None) -> None:

@@ -5,7 +5,7 @@ A worker id in a body or in metadata is a claim; whether the credential may make
 
 from __future__ import annotations
 
-from taskgate.edge.grpc.admission import Context
+from taskgate.edge.grpc.admission import NO_MESSAGE, Context
 from taskgate.errors import Forbidden, InvalidInput, RemoteLinkError
 from taskgate.ids import is_worker_id
 
@@ -24,7 +24,7 @@ async def only_frame(context: Context, limit_bytes: int) -> bytes:
     """The message of a unary call."""
     frame = await next_frame(context, limit_bytes)
     if frame is None:
-        raise RemoteLinkError("the call ended without its message", code="MALFORMED")
+        raise RemoteLinkError("the call ended without its message", code=NO_MESSAGE)
     return frame
 
 
