@@ -163,7 +163,7 @@ async def test_f12_a_long_lock_and_a_full_server_are_refusals(server: Postgres) 
         run = await stage.added()
 
         async def hold(_: object) -> None:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         holding = [asyncio.create_task(store.pool.use(hold, patience_s=60)) for _ in range(store.pool.size)]
         await asyncio.sleep(0)
@@ -180,7 +180,7 @@ async def test_f12_a_long_lock_and_a_full_server_are_refusals(server: Postgres) 
         async def lock(connection: object) -> None:
             await connection.execute("BEGIN")  # type: ignore[attr-defined]
             await connection.execute("LOCK TABLE runs")  # type: ignore[attr-defined]
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
         locking = asyncio.create_task(store.pool.use(lock, patience_s=60))
         await until(lambda: is_locked(server, url))

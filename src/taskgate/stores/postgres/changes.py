@@ -42,7 +42,7 @@ class RunChanges:
         for places in rounds([run.id for run, _, _ in asked]):
             left = places
             for _ in range(TRIES):
-                left = await self._add(connection, batch, asked, left, verdicts)
+                left = await self._add(connection, batch, asked=asked, places=left, verdicts=verdicts)
                 if not left:
                     break
             else:
@@ -53,6 +53,7 @@ class RunChanges:
         self,
         connection: Connection,
         batch: Batch[Sequence[NewRun]],
+        *,
         asked: Sequence[NewRun],
         places: list[int],
         verdicts: dict[int, Added],
@@ -124,7 +125,9 @@ class RunChanges:
                 for is_kept, name in ((False, "apply"), (True, "apply_and_keep")):
                     part = [(place, *moves[place][0]) for place in places if moves[place][1] is is_kept]
                     if part:
-                        for place, verdict in await _applied(connection, name, part, under, mark, again=batch.again):
+                        for place, verdict in await _applied(
+                            connection, name, rows=part, under=under, mark=mark, again=batch.again
+                        ):
                             flat[place] = verdict
             for index, outcome in zip(indexes, _split(flat, items), strict=True):
                 verdicts[index] = outcome
@@ -145,7 +148,7 @@ class RunChanges:
 
 
 async def _applied(
-    connection: Connection, name: str, rows: list[RowOf], under: Mandate | None, mark: int, *, again: bool
+    connection: Connection, name: str, *, rows: list[RowOf], under: Mandate | None, mark: int, again: bool
 ) -> list[tuple[int, Applied]]:
     """Perform moves; the verdicts that are not APPLIED, by place."""
     done = await connection.fetch(sql(name), *_order(under), mark, *columns(rows))

@@ -1,4 +1,7 @@
-"""What an operator asks a database, and does to it, without a gateway: one connection, opened and closed here."""
+"""What an operator asks a database, and does to it, without a gateway.
+
+One connection, opened and closed here. Looking changes nothing.
+"""
 
 from __future__ import annotations
 

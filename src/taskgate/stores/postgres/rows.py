@@ -6,7 +6,7 @@ names. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -69,7 +69,7 @@ def run_of(record: Iterable[Any]) -> Run:
         lease=None
         if token is None
         else Lease(holder=attempt[0] or "", token=token, expires_at=expires_at or 0.0, accepted=accepted),
-        current=None if attempt[0] is None else _attempt(same["attempt"], *attempt),
+        current=None if attempt[0] is None else _attempt(same["attempt"], attempt),
         error=_error(error),
     )
 
@@ -78,24 +78,15 @@ def attempts_of(records: Iterable[Any]) -> dict[str, list[Attempt]]:
     """Earlier attempts by run id, oldest first, from rows read with `attempts_of_ids`."""
     found: dict[str, list[Attempt]] = {}
     for run_id, number, *attempt in records:
-        found.setdefault(run_id, []).append(_attempt(number, *attempt))
+        found.setdefault(run_id, []).append(_attempt(number, attempt))
     return found
 
 
-def _attempt(
-    number: int,
-    holder: str,
-    target: str,
-    chain_position: int,
-    granted_at: float,
-    started_at: float | None,
-    ended_at: float | None,
-    outcome: int | None,
-    error: str | None,
-    moved_on_because: str | None,
-    request: bytes | None,
-    response: bytes | None,
-) -> Attempt:
+def _attempt(number: int, row: Sequence[Any]) -> Attempt:
+    (
+        holder, target, chain_position, granted_at, started_at, ended_at, outcome, error, moved_on_because, request,
+        response,
+    ) = row  # fmt: skip
     return Attempt(
         number=number,
         target=target,
