@@ -9,6 +9,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from taskgate.audit.chain import Link, Verifier, hash_of
+from taskgate.audit.entry import Entry, encoded
 from taskgate.audit.ports import AuditLog
 from taskgate.clock import SystemClock
 from taskgate.stores.memory.audit import MemoryAuditLog
@@ -84,3 +86,12 @@ async def test_tampering_is_found_after_a_restart(tmp_path: Path, tampering: str
     await again.stop()
     assert flaw in "; ".join(flaws)
     assert bool(flaws) == bool(flaw)
+
+
+async def test_an_entry_that_is_forged_with_its_own_hash_breaks_the_next() -> None:
+    entries = await MemoryAuditLog().append([deed(number) for number in range(1, 5)])
+    content = encoded(deed(9))
+    verifier = Verifier(Link())
+    for entry in [entries[0], Entry(2, content, hash_of(entries[0].hash, content, seq=2)), *entries[2:]]:
+        verifier.follow(entry)
+    assert verifier.flaws == ["entry 3 was changed, or the one before it"]
