@@ -1,4 +1,8 @@
-"""From a door's settings to its certificates: none where no file is named."""
+"""From a door's settings to its certificates: none where no file is named.
+
+Any section of settings that has the three paths is a door; who asks says what the section is called, so that an error
+can name the setting that is wrong.
+"""
 
 from __future__ import annotations
 
