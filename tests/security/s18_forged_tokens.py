@@ -127,6 +127,8 @@ MISSPELT: dict[str, Make] = {
     "deep": lambda: FORGE.sign({"alg": "RS256", "kid": "rsa-1", "typ": "at+jwt"}, "[" * 3000),
     "large": lambda: FORGE.token(extra="x" * 9000),
     "JSON form": lambda: json.dumps({"protected": HEAD, "payload": BODY, "signature": SIGNATURE}),
+    "the name of another algorithm": lambda: FORGE.sign(
+        '{"alg": "ES256", "kid": "rsa-1", "typ": "at+jwt"}', json.dumps(FORGE.claims())),
     "another key": lambda: FORGE.token(key=OTHER),
 }  # fmt: skip
 
