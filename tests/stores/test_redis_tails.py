@@ -79,6 +79,10 @@ async def test_nothing_is_sent_where_nobody_follows(twins: tuple[RedisStore, Red
 async def test_who_follows_late_is_told_to_read_the_store(twins: tuple[RedisStore, RedisStore]) -> None:
     """A page that was committed just before the news of a follower came is replaced by an empty one."""
     one, other = twins
+    reads = Follower(other.tails, "another")
+    await until(lambda: one.tails._follows.wants("another", 0.0))
+    one.tails.send([("another", page(1))])
+    await until(lambda: reads.seqs() == [1])
     one.tails.send([("run", page(1))])
     late = Follower(other.tails, "run")
     await until(lambda: bool(late.pages))
