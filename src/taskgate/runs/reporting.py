@@ -11,8 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
+
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
+from taskgate.ids import is_id
 from taskgate.runs import happenings
 from taskgate.runs.deciding import INFRASTRUCTURE
 from taskgate.runs.leases import Held, Leases
@@ -53,6 +56,15 @@ class Reports:
             verdict = next(settled).verdict if change is not None else Applied.STALE
             acks.append(Ack(run_id=result.run_id, attempt=result.attempt, verdict=verdict.value))
         return acks
+
+    async def placed(self, results: Sequence[TaskResult], *, worker_id: str) -> list[TaskResult]:
+        """The results, those without a receipt completed from the lease that this worker has by the ledger's word.
+
+        Simple clients know no receipts; one that came from another gateway brings results of runs unknown here.
+        """
+        bare = [result.run_id for result in results if not result.lease_token and is_id(result.run_id)]
+        found = {run.id: run for run in await self._book.get(bare) if run is not None} if bare else {}
+        return [_completed(result, found.get(result.run_id), worker_id) for result in results]
 
     async def refused(self, holder: Holder, refusals: Sequence[Refuse]) -> None:
         """Offers that came back; `unknown_task` and `schema` also strike the task off that worker."""
@@ -185,6 +197,12 @@ class Reports:
 
 def _receipt(said: TaskResult | Refuse | Stopped) -> Receipt:
     return Receipt(run_id=said.run_id, attempt=said.attempt, lease_token=said.lease_token)
+
+
+def _completed(result: TaskResult, run: Run | None, worker_id: str) -> TaskResult:
+    if run is None or run.lease is None or run.lease.holder != worker_id:
+        return result
+    return msgspec.structs.replace(result, attempt=run.attempt, lease_token=run.lease.token)
 
 
 def _digest(answer: bytes) -> str:

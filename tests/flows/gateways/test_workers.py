@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskgate.errors import NotFound
 from taskgate.events import WorkerJoined
 from taskgate.fleet.neighbours import KEEP_S
 from taskgate.runs.run import Outcome, Status
+from taskgate.wire.messages import TaskResult
 from tests.flows.gateways.pair import Neighbour, eventually
 from tests.flows.runs.house import ADMIN, Crew, receipt_of
 
@@ -169,3 +171,17 @@ async def test_what_a_dead_link_process_held_is_given_on_at_once(pair: Pair) -> 
     now = await here.run(run)
     assert now.attempt == 2
     assert now.attempts[0].outcome is Outcome.WORKER_LOST
+
+
+async def test_a_result_without_a_receipt_counts_where_its_worker_is_now(pair: Pair) -> None:
+    """A simple client knows the run alone; the ledger knows whose lease it is."""
+    here, there = pair
+    crew = await here.crew("w1", "work")
+    run = await here.submit("work")
+    crew.begin(crew.offers[0])
+    reports = there.gateway.moves.reports
+    result = TaskResult(run_id=run.id, attempt=0, lease_token="", status="ok", result=msgspec.Raw(b"1"))
+    for worker_id, verdict in (("w2", "stale"), ("w1", "applied")):
+        placed = await reports.placed([result], worker_id=worker_id)
+        (ack,) = await reports.results(placed, worker_id=worker_id)
+        assert ack.verdict == verdict

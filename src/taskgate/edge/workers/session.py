@@ -98,9 +98,13 @@ class WorkerSession:
             return None
         run_id = message.run_id or message.tracking_id
         held = self._rooms.leases.of_run(run_id)
-        if held is None or held.worker_id != self._holder.id or message.worker_id not in ("", held.worker_id):
+        if message.worker_id not in ("", self._holder.id):
             return None
         if any(receipt.run_id == run_id for receipt in self._link.held()):
+            return None
+        if held is None and self._rooms.fleet.neighbours is not None:
+            return msgspec.structs.replace(message, run_id=run_id, lease_token="")  # perhaps another gateway gave it
+        if held is None or held.worker_id != self._holder.id:
             return None
         token = held.receipt.lease_token
         return msgspec.structs.replace(message, run_id=run_id, attempt=held.run.attempt, lease_token=token)
@@ -149,6 +153,7 @@ class WorkerSession:
             await self._record(writes)
         results = [event.result for event in events if isinstance(event, e.ResultReceived)]
         if results:
+            results = await self._rooms.reports.placed(results, worker_id=self._link.worker_id)
             for ack in await self._rooms.reports.results(results, worker_id=self._link.worker_id):
                 self._rooms.probe("apply|ack")
                 self.seat.say(ack)
@@ -217,7 +222,7 @@ class WorkerSession:
         self._count_credit()
 
     def _begin(self, accept: m.Accept) -> None:
-        self._trips.accepted(accept.run_id, accept.attempt, self._rooms.clock.monotonic())
+        self._trips.accepted(accept.run_id, accept.attempt, now=self._rooms.clock.monotonic())
         receipt = m.Receipt(run_id=accept.run_id, attempt=accept.attempt, lease_token=accept.lease_token)
         if self._holder is None or not self._rooms.leasing.begin(receipt, self._holder):
             self.seat.cancel(accept.run_id, accept.attempt, reason="lost")
