@@ -25,7 +25,7 @@ from taskgate.edge.http.admin_services import ServiceRoutes
 from taskgate.edge.http.admin_tasks import TaskRoutes
 from taskgate.edge.http.admin_tokens import KEY_SET, KeySetEndpoint, TokenRoutes
 from taskgate.edge.http.audit import AuditEndpoints
-from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send
+from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send, name_lines
 from taskgate.edge.http.cors import Cors
 from taskgate.edge.http.document import DocumentEndpoint
 from taskgate.edge.http.doors import Doors
@@ -106,7 +106,7 @@ class HttpDoor:
         return self._open
 
     async def _answer(self, call: Call, receive: Receive) -> None:
-        call.name_lines()
+        name_lines(call)
         try:
             await self._serve(call, receive)
         except CallerGone:

@@ -61,10 +61,6 @@ class Call:
         self.started = False
         self.status = 0
 
-    def name_lines(self) -> None:
-        """From here on log lines of this task carry the names of this request."""
-        about.set({"request_id": self.request_id.decode("ascii"), "trace_id": self.trace_id})
-
     @property
     def trace_id(self) -> str:
         """The trace that this request belongs to."""
@@ -165,6 +161,11 @@ class Call:
         if declared is None:
             return b"transfer-encoding" in self.headers
         return not declared.isdigit() or len(declared) > 18 or int(declared) > DRAINED_BYTES
+
+
+def name_lines(call: Call) -> None:
+    """From here on log lines of this task carry the names of this request."""
+    about.set({"request_id": call.request_id.decode("ascii"), "trace_id": call.trace_id})
 
 
 class _Stall:

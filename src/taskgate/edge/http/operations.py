@@ -117,6 +117,17 @@ def _key_set() -> dict[str, Any]:
     )
 
 
+def _watching() -> Operations:
+    metrics = described(
+        summary="Metrics for Prometheus",
+        tag="Gateway",
+        operation_id="readMetrics",
+        scope="metrics",
+        gives={200: "Prometheus text, or OpenMetrics where that is accepted."},
+    )
+    return {("GET", "/metrics"): metrics}
+
+
 def _pages() -> Operations:
     version = parameter(
         "version", "query", schema={"enum": ["3.1", "3.2"]}, description="OpenAPI version of the document."
@@ -146,15 +157,7 @@ def _pages() -> Operations:
         scope="",
         gives={200: "A collection of format 2.1; `baseUrl` and `apiKey` are its variables."},
     )
-    metrics = described(
-        summary="Metrics for Prometheus",
-        tag="Gateway",
-        operation_id="readMetrics",
-        scope="metrics",
-        gives={200: "Prometheus text, or OpenMetrics where that is accepted."},
-    )
     return {
-        ("GET", "/metrics"): metrics,
         **{("GET", path): operation for path, operation in health.items()},
         ("GET", "/openapi.json"): document,
         ("GET", "/gateway/jwks.json"): _key_set(),

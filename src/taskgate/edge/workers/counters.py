@@ -33,13 +33,13 @@ class RoundTrips:
         self._histogram = counters.round_trips.setdefault(transport, Histogram())
         self._open: OrderedDict[tuple[str, int], float] = OrderedDict()
 
-    def offered(self, run_id: str, attempt: int, now: float) -> None:
+    def offered(self, run_id: str, attempt: int, *, now: float) -> None:
         """An offer goes out."""
         self._open[run_id, attempt] = now
         if len(self._open) > OPEN_OFFERS:
             self._open.popitem(last=False)
 
-    def accepted(self, run_id: str, attempt: int, now: float) -> None:
+    def accepted(self, run_id: str, attempt: int, *, now: float) -> None:
         """Its acceptance came in."""
         began = self._open.pop((run_id, attempt), None)
         if began is not None:

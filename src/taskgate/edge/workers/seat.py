@@ -63,7 +63,7 @@ class WorkerSeat:
         if self.say(task):
             self.sent_count += 1
             if self.round_trips is not None:
-                self.round_trips.offered(task.run_id, task.attempt, self._clock.monotonic())
+                self.round_trips.offered(task.run_id, task.attempt, now=self._clock.monotonic())
 
     def cancel(self, run_id: str, attempt: int, *, reason: str) -> None:
         """Tell the worker to stop an attempt."""
