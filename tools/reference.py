@@ -53,7 +53,9 @@ def metrics_page() -> str:
         for metric in METRICS.values()
     ]
     head = (
-        "# Metrics\n\n" + MADE + "\nNumbers of a `gateway` are added up over gateways; those of the `cluster` are equal at "
+        "# Metrics\n\n"
+        + MADE
+        + "\nNumbers of a `gateway` are added up over gateways; those of the `cluster` are equal at "
         "each of them. Process metrics (`process_*`, `python_gc_*`) are those of the Prometheus client.\n\n"
         "| name | kind | of | labels | what it says |\n|---|---|---|---|---|\n"
     )

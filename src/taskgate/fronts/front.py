@@ -42,8 +42,8 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.ports import Front as CallerFront
 from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.recorder import Recorder
-from taskgate.proxy.usage import usage_of
 from taskgate.proxy.trust import Trust
+from taskgate.proxy.usage import usage_of
 from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
 from taskgate.telemetry.logs import setup_logs
@@ -112,7 +112,11 @@ class FrontProcess:
                 tls=self._context(),
                 max_frame_bytes=settings.link.max_frame_bytes,
             )
-            door = Listener(config, Fronts(self._claim, settings.proxy, certifiers=Trust(settings.auth.certificate_proxies)), handshake_s=settings.proxy.handshake_s)
+            door = Listener(
+                config,
+                Fronts(self._claim, settings.proxy, certifiers=Trust(settings.auth.certificate_proxies)),
+                handshake_s=settings.proxy.handshake_s,
+            )
             serving = asyncio.create_task(door.serve(sockets=[listener]), name="front door")
             stopping = asyncio.create_task(self._stop.wait())
             gc.freeze()
