@@ -37,7 +37,10 @@ async def test_an_end_before_the_watch_is_not_waited_for(pair: Pair) -> None:
     crew = await there.crew("w1", "work")
     run = await here.submit("work")
     await there.until(lambda: crew.offers)
-    await crew.finish(crew.offers[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(there.gateway.stores.signals, "publish", unheard)
+        await crew.finish(crew.offers[0])
+        await asyncio.sleep(0.01)
     ended = await asyncio.wait_for(here.gateway.desk.wait_fresh(run, 30.0), 2.0)
     assert ended is not None
     assert ended.status is Status.SUCCEEDED
