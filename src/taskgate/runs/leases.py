@@ -7,6 +7,7 @@ names what it holds and its receipts are checked against the ledger again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from taskgate.runs.ports import Renewed
 from taskgate.runs.run import Run
@@ -85,9 +86,9 @@ class Leases:
         """Every lease of a worker."""
         return list(self._by_worker.get(worker_id, {}).values())
 
-    def run_ids(self) -> list[str]:
-        """Every run that is held here."""
-        return list(self._held)
+    def __iter__(self) -> Iterator[str]:
+        """The id of every run that is held here."""
+        return iter(tuple(self._held))
 
     def overdue(self, now: float) -> list[Held]:
         """Begun runs whose start-to-close limit has passed at `now` (monotonic)."""

@@ -98,7 +98,7 @@ class Tidings:
             while True:
                 message = await news.next()
                 if message == GAP:
-                    self._look_at([*self._waiters.run_ids(), *self._leases.run_ids()])
+                    self._look_at([*self._waiters.run_ids(), *self._leases])
                     continue
                 sender, *ids = message.decode("ascii", "replace").split("\n")
                 if sender != self._name:
