@@ -7,12 +7,11 @@ The second step of the object graph, upon the ground; `assembly` builds what cal
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskgate.cluster import duty_of, neighbourly
 from taskgate.ground import Ground
 from taskgate.lifespan import Part
-from taskgate.past import settings_of_the_janitor
 from taskgate.runs.alarm import Alarm
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.janitor import DUTY, Janitor
@@ -21,8 +20,10 @@ from taskgate.runs.leasing import Leasing
 from taskgate.runs.matching import Matcher
 from taskgate.runs.narrating import Narrator
 from taskgate.runs.reporting import Reports
+from taskgate.runs.settings import RunSettings
 from taskgate.runs.settling import Settler
 from taskgate.runs.waiting import Waiters
+from taskgate.stores.archives import NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,12 @@ def _janitor(
         fleet=ground.fleet,
         alarm=alarm,
         clock=ground.clock,
-        settings=settings_of_the_janitor(ground.settings),
+        settings=_settings_of_the_janitor(ground),
         journal=ground.stores.journal,
     )
+
+
+def _settings_of_the_janitor(ground: Ground) -> RunSettings:
+    """The janitor deletes old runs only where nobody archives them first."""
+    settings = ground.settings
+    return settings.runs if settings.archive.url == NONE else replace(settings.runs, keep_ended_s=0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from taskgate import __version__
 from taskgate.audit.recording import Audit, AuditReading
@@ -20,8 +20,7 @@ from taskgate.history.archiver import Archiver
 from taskgate.history.ports import RunArchive
 from taskgate.history.reading import History
 from taskgate.lifespan import Part
-from taskgate.runs.settings import RunSettings
-from taskgate.stores.archives import NONE, open_archive
+from taskgate.stores.archives import open_archive
 from taskgate.stores.opening import Stores
 
 ALONE = "the only gateway"
@@ -77,10 +76,3 @@ async def note_start(past: Past, settings: Settings) -> None:
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
     detail = {"version": __version__, "settings": fingerprint}
     await past.audit.note("gateway.start", subject=platform.node(), detail=detail)
-
-
-def settings_of_the_janitor(settings: Settings) -> RunSettings:
-    """The janitor deletes old runs only where nobody archives them first."""
-    if settings.archive.url == NONE:
-        return settings.runs
-    return replace(settings.runs, keep_ended_s=0.0)

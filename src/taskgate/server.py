@@ -126,8 +126,8 @@ class Server:
     def _open_certificates(self) -> None:
         """Read what the doors show; InvalidInput for what cannot serve."""
         settings, clock = self._settings, self.gateway.clock
-        self._tls = certificates_of("http", settings.http, clock)
-        self._grpc_tls = certificates_of("grpc", settings.grpc, clock) if settings.grpc.enabled else None
+        self._tls = certificates_of("http", settings.http, clock=clock)
+        self._grpc_tls = certificates_of("grpc", settings.grpc, clock=clock) if settings.grpc.enabled else None
         self._watched = Lifespan(*[found for found in (self._tls, self._grpc_tls) if found is not None])
 
     async def _open_company(self, door: Listener) -> Company | None:

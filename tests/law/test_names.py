@@ -25,7 +25,7 @@ STORY_LINES = range(2, 13)
 THEORY_LINES = range(2, 61)
 # Where theory is told above the table: state machines, protocols, the error tree.
 THEORY = {
-    "history/archiver.py",
+    "bridges/streams/reading.py", "history/archiver.py", "stores/postgres/batching.py", "stores/postgres/migrating.py",
     "errors.py", "wire/link.py", "runs/lifecycle.py", "runs/dispatcher.py",
     "worker/supervisor.py", "stores/sqlite/writer.py", "limits/breaker.py", "identity/recall.py",
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""The bridges that settings ask for. Making them does no I/O."""
+"""The bridges that settings ask for. Making them does no I/O.
+
+A bridge that is not asked for is not imported either: its driver may not be there.
+"""
 
 from __future__ import annotations
 

@@ -25,10 +25,11 @@ class HttpSettings:
     max_body_bytes: largest body of one request, a batch being one. Default 10485760 (10 MiB). Above it 413 TOO_LARGE.
     tls_cert_path: certificate chain in PEM; then this port speaks TLS (1.2 and later) alone. Default none.
     tls_key_path: its private key in PEM. Default none: the key stands in the file of the certificate.
-    tls_ca_path: authorities in PEM; then callers may show a certificate of theirs. Default none: nobody is asked for one.
+    tls_ca_path: authorities in PEM; then callers may show a certificate of theirs. Default none: nobody is
+        asked for one.
     tls_client_required: whether a caller must show one. Default false: an API key or a token does as well.
-    leave_s: seconds for which a gateway that is asked to end goes on serving while `/health/ready` says that it leaves, so
-        that balancers send nobody here any more. Default 1. A gateway whose stores nobody shares does not wait.
+    leave_s: seconds for which a gateway that is asked to end goes on serving while `/health/ready` says that it leaves,
+        so that balancers send nobody here any more. Default 1. A gateway whose stores nobody shares does not wait.
     cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
     """
 

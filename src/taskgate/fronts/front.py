@@ -92,7 +92,7 @@ class FrontProcess:
             on_routes=self.plane.apply,
             tell=self._told,
         )
-        self._tls = certificates_of("http", settings.http, clock)
+        self._tls = certificates_of("http", settings.http, clock=clock)
         watched = [] if self._tls is None else [self._tls]
         self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane, *watched)
         self._growth = Growth()

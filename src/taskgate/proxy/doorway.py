@@ -31,11 +31,18 @@ class Doorway:
     may tell of client certificates which were shown to them."""
 
     __slots__ = (
-        "_default_headers", "_default_lines", "address", "app", "app_state", "claims", "config", "pending",
-        "certifiers", "server_state", "settings", "trust", "turn",
+        "_default_headers", "_default_lines", "address", "app", "app_state", "certifiers", "claims", "config",
+        "pending", "server_state", "settings", "trust", "turn",
     )  # fmt: skip
 
-    def __init__(self, claims: Claims, settings: ProxySettings, *, turn: Turn, trust: Trust | None = None, certifiers: Trust | None = None
+    def __init__(
+        self,
+        claims: Claims,
+        settings: ProxySettings,
+        *,
+        turn: Turn,
+        trust: Trust | None = None,
+        certifiers: Trust | None = None,
     ) -> None:
         self.claims = claims
         self.settings = settings

@@ -32,7 +32,7 @@ def files_of(section: str, door: Door) -> Files | None:
     return files if files.paths else None
 
 
-def certificates_of(section: str, door: Door, clock: Clock) -> Certificates | None:
+def certificates_of(section: str, door: Door, *, clock: Clock) -> Certificates | None:
     """The watched certificates of a door; InvalidInput when they cannot serve."""
     files = files_of(section, door)
     return None if files is None else Certificates(files, clock)

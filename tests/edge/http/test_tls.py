@@ -18,9 +18,8 @@ from websockets.sync.client import connect
 
 from taskgate.edge.settings import HttpSettings
 from taskgate.errors import InvalidInput
-from taskgate.edge.settings import HttpSettings
-from taskgate.tls.doors import check_door
 from taskgate.proxy.settings import ProxySettings
+from taskgate.tls.doors import check_door
 from tests.edge.http.house import FREE
 from tests.edge.http.serving import Served
 

@@ -1,4 +1,7 @@
-"""What goes back to the scheduler: results and log lines in the fields that it reads. Pure."""
+"""What goes back to the scheduler: results and log lines in the fields that it reads. Pure.
+
+The names of the fields and the exit codes are the scheduler's; whatever a run is called here must not show in them.
+"""
 
 from __future__ import annotations
 

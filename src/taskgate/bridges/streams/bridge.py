@@ -138,7 +138,9 @@ class StreamsBridge:
             self._orders = sorted(found)
             self._look_at = now + self._settings.sweep_s
         for place, block_s in (("0", 0.0), (">", 1.0)):
-            orders = await read(self._scheduler, dict.fromkeys(self._orders, place), CONTROL_GROUP, block_s=block_s)
+            orders = await read(
+                self._scheduler, dict.fromkeys(self._orders, place), group=CONTROL_GROUP, block_s=block_s
+            )
             for stream, entry_id, fields in orders:
                 await self._obey(cancelled_in(fields))
                 with answering():

@@ -65,13 +65,13 @@ class Reader:
             count = await self._deal(await self._pending(group))
             self._again_at = now + AGAIN_S if not self._behind else 0.0
         block_s = 0.0 if self._behind else BLOCK_S
-        news = await read(self._scheduler, dict.fromkeys(self._streams, ">"), group, limit=PAGE, block_s=block_s)
+        news = await read(self._scheduler, dict.fromkeys(self._streams, ">"), group=group, limit=PAGE, block_s=block_s)
         return count + await self._deal(news)
 
     async def _pending(self, group: str) -> Entries:
         """The next page of what was read and not acknowledged, stream by stream, from the beginning again and again."""
         places = {stream: self._behind.get(stream, b"0") for stream in self._streams}
-        entries = await read(self._scheduler, places, group, limit=PAGE)
+        entries = await read(self._scheduler, places, group=group, limit=PAGE)
         self._behind = {stream: entry_id for stream, entry_id, _ in entries}
         return entries
 
@@ -146,7 +146,7 @@ class Reader:
         }
         told = {name.encode(): value.encode() for name, value in reason.items()} | fields
         oldest = f"{max(0, int((now - self._settings.keep_s) * 1000))}-0"
-        await self._scheduler.refuse(stream, entry_id, told, oldest=oldest)
+        await self._scheduler.refuse(stream, entry_id, fields=told, oldest=oldest)
         self.refused_count += 1
         _log.warning("an entry of %s is a dead letter in %s: %s", stream, dead_letters(stream), error.code)
 

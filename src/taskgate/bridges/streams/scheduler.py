@@ -81,7 +81,7 @@ class Scheduler:
                 args=[run_id, order_id, self.names.group, entry_id],
             )
 
-    async def refuse(self, stream: str, entry_id: bytes, fields: Mapping[bytes, bytes], *, oldest: str) -> None:
+    async def refuse(self, stream: str, entry_id: bytes, *, fields: Mapping[bytes, bytes], oldest: str) -> None:
         """The entry is a dead letter now; `fields` hold the reason too, `oldest` is the first id that is kept."""
         few = dict(list(fields.items())[:MAX_FIELDS])
         arguments = [self.names.group, entry_id, oldest, *chain.from_iterable(few.items())]
@@ -112,7 +112,7 @@ class Scheduler:
 
 
 async def read(
-    scheduler: Scheduler, places: Mapping[str, bytes | str], group: str, *, limit: int = 100, block_s: float = 0.0
+    scheduler: Scheduler, places: Mapping[str, bytes | str], *, group: str, limit: int = 100, block_s: float = 0.0
 ) -> Entries:
     """Entries of the group by stream: new ones (place `>`), or, behind a place, those that this consumer was given and
     did not acknowledge. An entry that was deleted meanwhile has no fields."""

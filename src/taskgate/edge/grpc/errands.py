@@ -44,7 +44,7 @@ class Errands:
         worker_id = worker_of(context, request.worker_id or beat.worker_id)
         if beat.worker_id not in ("", worker_id):
             raise Forbidden("the heartbeat is another worker's", code="WRONG_WORKER")
-        lost = await self._owning.check(principal, worker_id, beat.held)
+        lost = await self._owning.check(principal, worker_id, receipts=beat.held)
         self._polls.seen(worker_id, beat.load)
         renewed, stop = await self._rooms.leasing.renew([receipt for receipt in beat.held if receipt not in lost])
         ack = m.HeartbeatAck(nonce=beat.nonce, renewed=renewed, stop=lost + stop)
@@ -54,7 +54,7 @@ class Errands:
         """Keep what is said until the caller has said all; the answer names what is durable."""
         named, limit = named_in(context), self._rooms.link.max_frame_bytes
         if named:
-            await check_name(self._rooms, principal, named)
+            await check_name(self._rooms, principal, worker_id=named)
 
         async def read() -> m.Log | None:
             frame = await next_frame(context, limit)
@@ -83,7 +83,7 @@ class Errands:
     async def ack_control(self, principal: Principal, context: Context) -> None:
         """This order arrived; it does not come again."""
         request = codec.decode(await self._frame(context), pb.AckControlRequest)
-        self._polls.acknowledge(principal, worker_of(context, request.worker_id), request.receipt_id)
+        self._polls.acknowledge(principal, worker_of(context, request.worker_id), receipt_id=request.receipt_id)
         await context.write(pb.AckControlResponse().SerializeToString())
 
     async def _frame(self, context: Context) -> bytes:

@@ -28,19 +28,19 @@ class Owning:
     def __init__(self, rooms: WorkerRooms) -> None:
         self._rooms = rooms
 
-    async def check(self, principal: Principal, worker_id: str, receipts: Sequence[Receipt]) -> list[Receipt]:
+    async def check(self, principal: Principal, worker_id: str, *, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Take up what is not known here; returns what is lost. Forbidden for a name or a lease of another worker."""
         if len(receipts) > MOST_HELD:
             raise InvalidInput(f"a worker holds at most {MOST_HELD} runs", code="TOO_MANY_HELD")
-        await self.check_known(principal, worker_id, receipts)
+        await self.check_known(principal, worker_id, receipts=receipts)
         unknown = [receipt for receipt in receipts if self._rooms.leases.find(receipt) is None]
         if not unknown:
             return []
         return await self._rooms.leasing.adopt(self._holder(principal, worker_id), unknown)
 
-    async def check_known(self, principal: Principal, worker_id: str, receipts: Sequence[Receipt]) -> None:
+    async def check_known(self, principal: Principal, worker_id: str, *, receipts: Sequence[Receipt]) -> None:
         """Forbidden for the name of another worker, or for a lease that is known to be another's."""
-        await check_name(self._rooms, principal, worker_id)
+        await check_name(self._rooms, principal, worker_id=worker_id)
         for receipt in receipts:
             held = self._rooms.leases.find(receipt)
             if held is None:
@@ -53,7 +53,7 @@ class Owning:
         held = self._rooms.leases.find(receipt)
         if not named and held is None:
             raise NotFound("this gateway does not know the lease: name the worker in x-worker-id", code=NOT_REGISTERED)
-        await self.check(principal, named or (held.worker_id if held is not None else ""), [receipt])
+        await self.check(principal, named or (held.worker_id if held is not None else ""), receipts=[receipt])
 
     def _holder(self, principal: Principal, worker_id: str) -> Holder:
         """The seated worker, or its shadow: a holder that is never offered anything and is forgotten at once."""

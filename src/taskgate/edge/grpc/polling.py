@@ -102,7 +102,7 @@ class Polls:
         self.seen(worker_id)
         return found
 
-    def acknowledge(self, principal: Principal, worker_id: str, receipt_id: str) -> None:
+    def acknowledge(self, principal: Principal, worker_id: str, *, receipt_id: str) -> None:
         """The worker has this order. Forbidden for a receipt that it was not given."""
         self._known(principal, worker_id).seat.orders.acknowledge(receipt_id)
         self.seen(worker_id)
@@ -123,7 +123,7 @@ class Polls:
 
     def _check_free(self, principal: Principal, worker_id: str) -> None:
         """The name is this credential's, and no stream has it."""
-        check_seat(self._rooms, principal, worker_id)
+        check_seat(self._rooms, principal, worker_id=worker_id)
         seated, poller = self._rooms.fleet.find(worker_id), self._pollers.get(worker_id)
         if seated is not None and (poller is None or poller.holder is not seated):
             raise Conflict("this worker is connected over a stream", code="CONNECTED")

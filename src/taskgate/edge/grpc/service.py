@@ -71,7 +71,7 @@ class GatewayService:
         """Seat a worker that will poll."""
         hello = codec.read(codec.decode(await self._frame(context), pb.Hello), m.Hello)
         worker_id = worker_of(context, hello.worker_id)
-        await self._owning.check(principal, worker_id, [])
+        await self._owning.check(principal, worker_id, receipts=[])
         if hello.versions and m.PROTOCOL_VERSION not in hello.versions:
             raise InvalidInput(f"this gateway speaks version {m.PROTOCOL_VERSION}", code="VERSION_UNSUPPORTED")
         await self._answer(context, codec.to_proto(await self._polls.register(principal, hello)))
@@ -81,7 +81,7 @@ class GatewayService:
         request = codec.decode(await self._frame(context), pb.PollRequest)
         worker_id = worker_of(context, request.worker_id)
         held = [codec.read(receipt, m.Receipt) for receipt in request.held]
-        lost = await self._owning.check(principal, worker_id, held)
+        lost = await self._owning.check(principal, worker_id, receipts=held)
         found = await self._polls.poll(
             principal,
             hello=m.Hello(
@@ -110,7 +110,7 @@ class GatewayService:
         if not (result.run_id and result.attempt > 0 and result.lease_token):
             raise InvalidInput("a result needs run_id, attempt and lease_token")
         receipt = m.Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
-        await self._owning.check_known(principal, worker_id, [receipt])
+        await self._owning.check_known(principal, worker_id, receipts=[receipt])
         (ack,) = await self._rooms.reports.results([result], worker_id=worker_id)
         if ack.verdict == "stale":
             raise LeaseLost("this attempt does not hold the run any more")

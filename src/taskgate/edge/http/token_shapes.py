@@ -1,4 +1,8 @@
-"""What is asked for and given about tokens."""
+"""What is asked for and given about tokens.
+
+Shapes of the wire alone: who may ask for what is decided behind the door, and nothing here holds a secret longer than
+the answer that carries it.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Arrival:
         self._principal.require("worker")
         site_id = None if self._principal.may("serve:*") else self._principal.site_id
         _check_size(hello)
-        await check_name(rooms, self._principal, hello.worker_id)
+        await check_name(rooms, self._principal, worker_id=hello.worker_id)
         offers = _offers(hello)
         refused = await rooms.declarations.offered(site_id or SHARED, offers)
         tasks: dict[str, frozenset[str]] = {}
@@ -57,7 +57,9 @@ class Arrival:
             metadata=hello.metadata,
         )
         holder.draining = hello.draining
-        check_seat(rooms, self._principal, hello.worker_id)  # again: nothing is awaited between this look and the seat
+        check_seat(
+            rooms, self._principal, worker_id=hello.worker_id
+        )  # again: nothing is awaited between this look and the seat
         try:
             await rooms.fleet.join(holder)
             lost = await rooms.leasing.adopt(holder, hello.held)

@@ -13,17 +13,17 @@ from taskgate.identity.principal import Principal
 from taskgate.runs.task import SHARED
 
 
-async def check_name(rooms: WorkerRooms, principal: Principal, worker_id: str) -> None:
+async def check_name(rooms: WorkerRooms, principal: Principal, *, worker_id: str) -> None:
     """Forbidden (WORKER_ID_TAKEN) when the name is another site's, or in use with another key."""
     if principal.worker_id not in ("", worker_id):
         raise Forbidden(f"this credential is {principal.worker_id}'s alone", code="WRONG_WORKER")
     record = await rooms.roster.find(worker_id)
     if record is not None and record.site_id != site_of(principal):
         raise Forbidden(f"the worker id {worker_id} is taken", code="WORKER_ID_TAKEN")
-    check_seat(rooms, principal, worker_id)
+    check_seat(rooms, principal, worker_id=worker_id)
 
 
-def check_seat(rooms: WorkerRooms, principal: Principal, worker_id: str) -> None:
+def check_seat(rooms: WorkerRooms, principal: Principal, *, worker_id: str) -> None:
     """As `check_name`, for what can be told at once: who is connected now."""
     seated = rooms.fleet.find(worker_id) or seen_elsewhere(rooms.fleet, worker_id)
     if seated is not None and seated.key_id != principal.id:

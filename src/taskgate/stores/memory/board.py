@@ -1,4 +1,7 @@
-"""What gateways say of their workers, in memory: for gateways of one process."""
+"""What gateways say of their workers, in memory: for gateways of one process.
+
+What was not said again in time is forgotten, so a gateway that died is not counted.
+"""
 
 from __future__ import annotations
 

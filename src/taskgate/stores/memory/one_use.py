@@ -1,4 +1,7 @@
-"""Values that can be taken once, in memory; forgotten with the process."""
+"""Values that can be taken once, in memory; forgotten with the process.
+
+What nobody took is swept out now and then, so that asking for tickets without using them fills nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What every gateway says of its workers, on Redis, by the clock of the server; two keys that expire with the last."""
+"""What every gateway says of its workers, on Redis, by the clock of the server; two keys that expire with the last.
+
+What was not said again in time is left out when it is read, so a gateway that died is not counted.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Values that can be taken once by whichever gateway is asked first: a key that expires, taken by `GETDEL`."""
+"""Values that can be taken once by whichever gateway is asked first: a key that expires, taken by `GETDEL`.
+
+Both verbs are one step there: of two gateways that are shown the same value at once exactly one has it.
+"""
 
 from __future__ import annotations
 

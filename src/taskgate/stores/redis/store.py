@@ -1,4 +1,7 @@
-"""Everything that several gateways share on one Redis: one connection for questions, two for listening."""
+"""Everything that several gateways share on one Redis: one connection for questions, two for listening.
+
+Making it connects to nothing. Nothing that is kept there is needed to find a run again: it may be lost at any time.
+"""
 
 from __future__ import annotations
 
