@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskgate.proxy.fields import BELIEVED, FORWARDED, LEFT_BEHIND, SPECIAL, read_field, remembered_field
+from taskgate.proxy.fields import BELIEVED, CERTIFIED, FORWARDED, LEFT_BEHIND, SPECIAL, read_field, remembered_field
 
 FORWARDED_NAMES = [
     b"accept", b"content-type", b"cookie", b"x-custom", b"x_custom", b"sec-websocket-key", b"origin", b"range",
@@ -14,7 +14,7 @@ FORWARDED_NAMES = [
 ]  # fmt: skip
 LEFT_BEHIND_NAMES = [
     b"keep-alive", b"proxy-connection", b"te", b"trailer", b"proxy-authorization", b"http2-settings",
-    b"x-site-id", b"x-user-id", b"x-app-id", b"x-real-ip", b"x-forwarded-user", b"x-forwarded-client-cert",
+    b"x-site-id", b"x-user-id", b"x-app-id", b"x-real-ip", b"x-forwarded-user",
     b"x-http-method-override", b"x-original-url", b"x-rewrite-url", b"x-internal-auth", b"x-principal", b"x-scopes",
     b"remote-user",
 ]  # fmt: skip
@@ -41,6 +41,11 @@ def test_ordinary_names_go_on(name: bytes) -> None:
 @pytest.mark.parametrize("name", LEFT_BEHIND_NAMES)
 def test_what_is_not_the_callers_to_say_is_left_behind(name: bytes) -> None:
     assert read_field(name.title())[2] == LEFT_BEHIND
+
+
+def test_a_certificate_is_believed_of_some_peers_and_goes_on_from_none() -> None:
+    """Under `CERTIFIED` it is left behind like the others (S16)."""
+    assert read_field(b"X-Forwarded-Client-Cert")[2] == CERTIFIED
 
 
 @pytest.mark.parametrize("name", SPECIAL_NAMES)
