@@ -1,6 +1,6 @@
-"""`python -m benchmarks [runs idle journal overhead proxy] [--quick] ...`: one table each, then the goals.
+"""`python -m benchmarks [runs idle journal overhead proxy fronts gateways] [--quick] ...`: tables, then the goals.
 
-`make bench` runs all five within half an hour, `make bench ARGS=--quick` within six.
+`make bench` runs all but `gateways` within half an hour, `make bench ARGS=--quick` within six.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.gateways import measure_gateways
 from benchmarks.hotspots import measure_hotspots
 from benchmarks.idle import measure_idle
 from benchmarks.journal import measure_journal
@@ -36,9 +37,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="one round, small counts: does it work, and roughly how fast"
     )
-    parser.add_argument("--rounds", type=int, help="counted rounds of `runs` and `proxy` (default 3)")
+    parser.add_argument("--rounds", type=int, help="counted rounds of `runs`, `proxy` and `gateways` (default 3)")
     parser.add_argument(
-        "--only", default="", help="systems of `runs` or `proxy` by part of their key, such as taskgate,nginx"
+        "--only",
+        default="",
+        help="systems of `runs` or `proxy` by part of their key, such as taskgate,nginx; tables of `gateways`",
     )
     parser.add_argument("--n", type=int, default=0, help="runs of one bulk, the same for every system")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every sample")
@@ -87,6 +90,17 @@ def fronts(processes: Processes, run: Path, told: argparse.Namespace) -> Section
     return measure_fronts(processes, run, rounds=1 if told.quick else 3, is_quick=told.quick)
 
 
+def gateways(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
+    return measure_gateways(
+        processes,
+        run,
+        rounds=told.rounds or (1 if told.quick else 3),
+        count=told.n,
+        is_quick=told.quick,
+        only=names(told.only),
+    )
+
+
 def profile(processes: Processes, run: Path, told: argparse.Namespace) -> Section:
     return measure_hotspots(processes, run, count=told.n, is_quick=told.quick, only=names(told.only))
 
@@ -104,7 +118,7 @@ USUAL: dict[str, Measure] = {
     "proxy": proxy,
     "fronts": fronts,
 }
-BENCHMARKS: dict[str, Measure] = {**USUAL, "profile": profile}
+BENCHMARKS: dict[str, Measure] = {**USUAL, "gateways": gateways, "profile": profile}
 
 
 def main() -> int:

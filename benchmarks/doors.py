@@ -148,13 +148,18 @@ def open_gateway(
     name: str = "gateway",
     before: Sequence[str] = (),
     settings: Mapping[str, str] | None = None,
+    keys_of: Door | None = None,
 ) -> Door:
     """A taskgate gateway with every feature at its default; `database` as in its settings, empty = SQLite.
 
-    `before` are words before the command, such as a core to stay on.
+    `before` are words before the command, such as a core to stay on. `keys_of` is the gateway that made the keys,
+    where both stand on one database.
     """
     folder = run / name / str(time.monotonic_ns())
     folder.mkdir(parents=True)
+    if keys_of is not None:
+        for kept in ("admin.key", "worker.key"):
+            (folder / kept).write_text(_key(keys_of.folder / kept), encoding="utf-8")
     port, grpc_port = free_port(), free_port()
     address = ["--port", str(port), "--grpc-port", str(grpc_port)]
     command: list[str | Path] = [*before, program("taskgate"), "serve", "--data-dir", folder, *address]
@@ -166,7 +171,7 @@ def open_gateway(
     for transport in ("websocket", "grpc"):
         told = {"gateway": url, "grpc_target": f"127.0.0.1:{grpc_port}", "token": worker_key, "transport": transport}
         file = folder / f"{transport}-worker.json"
-        rest = {"name": "bench", "tasks": ["app"], "slots": WORKER_SLOTS, "state_dir": str(folder / "worker")}
+        rest = {"name": f"bench-{name}", "tasks": ["app"], "slots": WORKER_SLOTS, "state_dir": str(folder / "worker")}
         file.write_text(json.dumps({**told, **rest}), encoding="utf-8")
         reached[f"BENCH_{transport.upper()}_WORKER"] = str(file)
     return Door(process=process, environment=reached, folder=folder)

@@ -29,6 +29,11 @@ class Driver:
 
     def ask(self, command: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Send any command; Trouble when the driver ends or stays silent."""
+        self.tell(command)
+        return self.answer(command["do"], timeout_s=timeout_s)
+
+    def tell(self, command: dict[str, Any]) -> None:
+        """Send a command and do not wait: several drivers work at once."""
         pipe, what = self.process.popen.stdin, command["do"]
         assert pipe is not None
         try:
@@ -36,6 +41,9 @@ class Driver:
             pipe.flush()
         except BrokenPipeError:
             raise self._ended(what) from None
+
+    def answer(self, what: str, *, timeout_s: float) -> dict[str, Any]:
+        """The answer to the command that was told last."""
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._text:
             self._read(what, deadline)

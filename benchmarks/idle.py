@@ -38,7 +38,7 @@ HEADS = (
 def measure_idle(processes: Processes, run: Path, *, count: int = 0, is_quick: bool = False) -> Section:
     """Connect them, let one interval pass, then watch two (quick: one)."""
     wanted = count or (1_000 if is_quick else WORKERS)
-    count = min(wanted, _open_files() - SPARE_FDS)
+    count = min(wanted, open_files() - SPARE_FDS)
     window_s = HEARTBEAT_S * (1 if is_quick else 2)
     door = open_gateway(processes, run, name="idle-gateway")
     pid = door.process.pid
@@ -72,7 +72,7 @@ def measure_idle(processes: Processes, run: Path, *, count: int = 0, is_quick: b
     return _section(sample, wanted)
 
 
-def _open_files() -> int:
+def open_files() -> int:
     """Raise the soft limit of open files, which the gateway and the crowd inherit, to the hard one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

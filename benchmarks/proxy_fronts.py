@@ -6,10 +6,8 @@ proxy is the only thing that is short of time. Each process gets a group of its 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import Processes, Trouble
@@ -17,12 +15,10 @@ from benchmarks.progress import say
 from benchmarks.proxies import Running, raised_ours
 from benchmarks.proxy_loads import LOADS, applied
 from benchmarks.proxy_upstream import Upstream, open_upstream
+from benchmarks.quota import CANNOT_HOLD, can_hold, held
 from benchmarks.tables import Goal, Section, median
-from benchmarks.usage import stat_fields, tree
+from benchmarks.usage import tree
 
-GROUPS = Path("/sys/fs/cgroup/cpu")
-PERIOD_US = 20_000
-SHARE = 0.25
 READY_S = 30.0
 WANTED = 1.8
 
@@ -30,8 +26,8 @@ WANTED = 1.8
 def measure_fronts(processes: Processes, run: Path, *, rounds: int, is_quick: bool = False) -> Section:
     """Requests per second of one process and of two, and their ratio in each round."""
     title = "Proxy: two processes on one port, each held to 25 % of a core"
-    if not os.access(GROUPS / "cgroup.procs", os.W_OK):
-        return Section(title=title, notes=["not measured: no writable cgroup of version 1 for CPU quotas here"])
+    if not can_hold():
+        return Section(title=title, notes=[CANNOT_HOLD])
     upstream = open_upstream(processes, run)
     rates: dict[int, list[float]] = {1: [], 2: []}
     for number in range(1, rounds + 1):
@@ -56,7 +52,7 @@ def _rate(processes: Processes, run: Path, upstream: Upstream, *, count: int, se
     with raised_ours(processes, run, upstream, workers=count) as running:
         members = _members(running, count)
         applied(run, LOADS[0], url=running.url, headers=running.headers, seconds=1)
-        with _held(members):
+        with held(members):
             found = applied(run, LOADS[0], url=running.url, headers=running.headers, seconds=seconds)
     if found["errors"] or found["wrong"]:
         raise Trouble(f"{found['errors']:.0f} errors, {found['wrong']:.0f} wrong answers with {count} processes")
@@ -82,22 +78,3 @@ def _listens(pid: int, port: int) -> bool:
         return any(os.readlink(entry) in inodes for entry in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def _held(pids: list[int]) -> Iterator[None]:
-    """Each process in a group of its own with a quota; back in the root group behind the block."""
-    groups = [GROUPS / f"taskgate-bench-{pid}" for pid in pids]
-    try:
-        for pid, group in zip(pids, groups, strict=True):
-            group.mkdir()
-            (group / "cpu.cfs_period_us").write_text(str(PERIOD_US), encoding="ascii")
-            (group / "cpu.cfs_quota_us").write_text(str(int(PERIOD_US * SHARE)), encoding="ascii")
-            (group / "cgroup.procs").write_text(str(pid), encoding="ascii")
-        yield
-    finally:
-        for pid, group in zip(pids, groups, strict=True):
-            if stat_fields(pid):
-                (GROUPS / "cgroup.procs").write_text(str(pid), encoding="ascii")
-            with contextlib.suppress(OSError):
-                group.rmdir()

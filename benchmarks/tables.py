@@ -25,7 +25,8 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """The outcome of one benchmark. `notes` are reasons and caveats; `samples` is what `--json` keeps."""
+    """The outcome of one benchmark. `notes` are reasons and caveats; `samples` is what `--json` keeps; `parts` are
+    further tables, printed below it, whose goals are told here too."""
 
     title: str
     heads: Sequence[str] = ()
@@ -34,6 +35,7 @@ class Section:
     goals: Sequence[Goal] = ()
     samples: Any = None
     is_whole: bool = field(default=True)
+    parts: Sequence[Section] = ()
 
 
 def median(values: Sequence[float]) -> float:
@@ -78,4 +80,5 @@ def text_of(section: Section) -> str:
     if section.rows:
         parts.append(markdown(section.heads, section.rows))
     parts += [f"- {note}" for note in section.notes]
+    parts += [f"\n{text_of(part)}" for part in section.parts]
     return "\n".join(parts)
