@@ -213,11 +213,11 @@ async def test_an_answer_waits_for_a_store_that_is_away(town: Town, monkeypatch:
     apply = town.gateway.stores.ledger.apply
     tries: list[object] = []
 
-    async def away_once(moves: Any) -> Any:
+    async def away_once(moves: Any, **under: Any) -> Any:
         tries.append(moves)
         if len(tries) == 1:
             raise Unavailable("away")
-        return await apply(moves)
+        return await apply(moves, **under)
 
     monkeypatch.setattr(town.gateway.stores.ledger, "apply", away_once)
     assert (await ended(town, await town.submit("double", {"n": 3}))).output == b'{"twice": 6}'

@@ -12,6 +12,7 @@ from taskgate.assembly import Gateway, build
 from taskgate.config import Settings
 from taskgate.errors import TaskgateError
 from taskgate.fleet.holder import Holder
+from taskgate.history.settings import ArchiveSettings
 from taskgate.identity.principal import Principal
 from taskgate.runs.intake import Accepted, Submission
 from taskgate.runs.run import Run
@@ -84,11 +85,12 @@ class Crew:
 class House:
     """The gateway under test."""
 
-    def __init__(self, **runs: Any) -> None:
+    def __init__(self, *, archive_url: str = "", **runs: Any) -> None:
         self.clock = ManualClock()
         settings = Settings(
             database=DatabaseSettings(url=Url("memory:")),
             runs=RunSettings(accept_flush_s=0.001, sweep_s=3600.0, reconcile_s=3600.0, **runs),
+            archive=ArchiveSettings(url=Url(archive_url)),
         )
         self.gateway: Gateway = build(settings, clock=self.clock)
         self.news = asyncio.Event()

@@ -50,8 +50,8 @@ async def test_a_queued_run_without_a_definition_is_given_to_nobody_and_fails(ho
     run = await house.submit("work")
     forget(house, run, monkeypatch)
     crew = await house.crew("w1", "work", credit=3)
-    ledger: Any = house.gateway.stores.ledger
-    await house.until(lambda: ledger._runs.by_id[run.id].lease is not None)
+    book: Any = house.gateway.stores.book
+    await house.until(lambda: book._runs.by_id[run.id].lease is not None)
     house.clock.advance(5.1)
     assert await house.gateway.moves.janitor.sweep() == 1
     ended = await house.run(run)

@@ -155,7 +155,7 @@ async def test_a_cancelled_run_is_no_longer_in_the_ready_queue(house: House) -> 
 
 
 async def test_everything_old_is_purged_not_a_page_a_minute() -> None:
-    house = House(keep_ended_s=86_400.0)
+    house = House(archive_url="none", keep_ended_s=86_400.0)
     await house.gateway.start()
     await house.define("work")
     runs = [await house.submit("work") for _ in range(1100)]
