@@ -27,6 +27,7 @@ from taskgate.runs.definitions import Definitions
 from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import Claim, QueuedRef, ReadyQueue, ReadySignal, RunLedger
 from taskgate.runs.run import Run
+from taskgate.runs.task import QueueKey
 
 _log = logging.getLogger(__name__)
 TAKE_LIMIT = 256
@@ -117,10 +118,8 @@ class Dispatcher:
 
     async def look(self) -> None:
         """Find the queues in which something waits, whoever put it there: news of it may have been missed."""
-        try:
-            depth = await self._ready.depth()
-        except NotNow as error:
-            _log.warning("the ready queue cannot be looked at: %s", error)
+        depth = await self._left()
+        if depth is None:
             return
         self._matcher.note_queues(queue for queue, count in depth.items() if count)
         self.wake()
@@ -162,18 +161,19 @@ class Dispatcher:
         """Take once for every worker with credit, claim all of it in one commit; False when nothing moved."""
         claims: list[Claim] = []
         refs: list[QueuedRef] = []
-        for holder in self._matcher.seekers.of({queue.task for queue in self._matcher.backlog}):
-            if not self._matcher.backlog:
-                break
-            for ref in await self._take(holder):
-                claims.append(Claim(run_id=ref.run_id, grant=self._matcher.grant(holder)))
-                refs.append(ref)
-        if not claims:
-            return False
-        self._probe("take|claim")
         try:
+            for holder in self._matcher.seekers.of({queue.task for queue in self._matcher.backlog}):
+                if not self._matcher.backlog:
+                    break
+                for ref in await self._take(holder):
+                    claims.append(Claim(run_id=ref.run_id, grant=self._matcher.grant(holder)))
+                    refs.append(ref)
+            if not claims:
+                return False
+            self._probe("take|claim")
             claimed = await self._claim(claims)
-        except (NotNow, StoreError):
+        except (NotNow, StoreError, asyncio.CancelledError):
+            # what was taken for one worker must not go with what could not be asked for the next
             self._matcher.release([claim.grant for claim in claims])
             self._matcher.note(refs)
             await self._ready.offer(refs)
@@ -190,10 +190,18 @@ class Dispatcher:
         taken = await self._ready.take(queues, limit, site_id=holder.site_id)
         if len(taken) < limit:
             # a worker of one site has seen the end of that site's runs only
-            left = await self._ready.depth() if holder.site_id is not None else {}
-            if notes == self._matcher.notes:
+            left = await self._left() if holder.site_id is not None else {}
+            if notes == self._matcher.notes and left is not None:
                 self._matcher.backlog.difference_update(queue for queue in queues if not left.get(queue))
         return taken
+
+    async def _left(self) -> dict[QueueKey, int] | None:
+        """How much waits, None while nobody can tell: who has taken something must not lose it by asking."""
+        try:
+            return await self._ready.depth()
+        except (NotNow, StoreError) as error:
+            _log.warning("the ready queue cannot be looked at: %s", error)
+            return None
 
     async def _claim(self, claims: Sequence[Claim]) -> list[Run | None]:
         runs = await self._ledger.claim(claims)
