@@ -38,6 +38,7 @@ from taskgate.telemetry.metering import MeteredJournal, MeteredLeadership, Meter
 from taskgate.telemetry.numbers import Numbers
 
 Probe = Callable[[str], None]
+Share = Callable[[Standing], Sharing]
 REREAD_S = 30.0
 
 
@@ -81,18 +82,8 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
     fleet = Fleet(stores.roster, clock, heartbeat_s=settings.runs.heartbeat_s)
     bus.subscribe(KeyRevoked, lambda event: evict(fleet, event.key_id))
     reach, signer = reach_of(settings, clock), IdentitySigner()
-    entrance = entrance_of(
-        settings.auth,
-        keyring=stores.keyring,
-        token_book=stores.token_book,
-        signals=stores.signals,
-        bus=bus,
-        clock=clock,
-        signer=signer,
-        believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
-        is_sole=not stores.is_shared,
-        one_use=stores.one_use,
-    )
+    entrance = _entrance(settings, stores, bus=bus, clock=clock, signer=signer, reach=reach)
+    share = _sharing(stores, clock, name=name, neighbours=neighbours) if stores.is_shared else None
     return Ground(
         settings=settings,
         clock=clock,
@@ -111,19 +102,42 @@ def ground_of(settings: Settings, clock: Clock, *, probe: Probe, stores: Stores)
         reach=reach,
         signer=signer,
         numbers=numbers,
-        registry=Registry(
-            stores.services,
-            bus=bus,
-            clock=clock,
-            reach=reach,
-            presence=Knocker(reach),
-            source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
-            settings=settings.routes,
-            max_body_bytes=settings.proxy.body_ceiling_bytes,
-            credentials=read_credentials(settings.proxy.credentials),
-            share=_sharing(stores, clock, name, neighbours) if stores.is_shared else None,
-        ),
+        registry=_registry(settings, stores, bus=bus, clock=clock, reach=reach, share=share),
         neighbours=neighbours,
+    )
+
+
+def _entrance(
+    settings: Settings, stores: Stores, *, bus: Bus, clock: Clock, signer: IdentitySigner, reach: Reach
+) -> Entrance:
+    return entrance_of(
+        settings.auth,
+        keyring=stores.keyring,
+        token_book=stores.token_book,
+        signals=stores.signals,
+        bus=bus,
+        clock=clock,
+        signer=signer,
+        believed=IssuerKeySets(reach, clock=clock, issuers_path=settings.auth.issuers_path),
+        is_sole=not stores.is_shared,
+        one_use=stores.one_use,
+    )
+
+
+def _registry(
+    settings: Settings, stores: Stores, *, bus: Bus, clock: Clock, reach: Reach, share: Share | None
+) -> Registry:
+    return Registry(
+        stores.services,
+        bus=bus,
+        clock=clock,
+        reach=reach,
+        presence=Knocker(reach),
+        source=WebDocuments(reach, max_bytes=settings.routes.max_document_bytes),
+        settings=settings.routes,
+        max_body_bytes=settings.proxy.body_ceiling_bytes,
+        credentials=read_credentials(settings.proxy.credentials),
+        share=share,
     )
 
 
@@ -147,7 +161,7 @@ def _neighbours(stores: Stores, clock: Clock, name: str) -> Neighbours | None:
     return Neighbours(stores.board, name=name, version=__version__, clock=clock)
 
 
-def _sharing(stores: Stores, clock: Clock, name: str, neighbours: Neighbours | None) -> Callable[[Standing], Sharing]:
+def _sharing(stores: Stores, clock: Clock, *, name: str, neighbours: Neighbours | None) -> Share:
     return partial(
         Sharing,
         stores.services,
