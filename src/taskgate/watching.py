@@ -17,6 +17,7 @@ from taskgate.proxy.usage import usage_of
 from taskgate.runs.intake import Intake
 from taskgate.runs.standings import Standings
 from taskgate.telemetry.metrics import Metrics, Sources
+from taskgate.telemetry.proxied import CallSpans
 from taskgate.telemetry.pulse import Pulse
 from taskgate.telemetry.repeating import dropped_count
 from taskgate.telemetry.tracing import Send, Tracer
@@ -59,6 +60,7 @@ def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounter
     metrics.plain["taskgate_log_lines_dropped"] = dropped_count
     tracer = _tracer(ground)
     if tracer is not None:
+        plane.means.tracing = CallSpans(tracer, ground.clock)
         metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count
     return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse, tracer=tracer)
 
@@ -74,4 +76,4 @@ def _tracer(ground: Ground) -> Tracer | None:
 
         return sender(endpoint)
 
-    return Tracer(ground.bus, ground.clock, send=made)
+    return Tracer(ground.bus, ground.clock, send=made, ratio=ground.settings.telemetry.trace_ratio)

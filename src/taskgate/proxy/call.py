@@ -22,7 +22,7 @@ from taskgate.proxy.lane import Lane
 from taskgate.proxy.origins import Origins
 from taskgate.proxy.pieces import Passing
 from taskgate.proxy.pool import Asker
-from taskgate.proxy.ports import Doorkeeper, Front, Head, RunDoor
+from taskgate.proxy.ports import CallTracing, Doorkeeper, Front, Head, RunDoor
 from taskgate.proxy.recording import CallStart, OpenCall, Recording
 from taskgate.proxy.refusal import ending, write_problem
 from taskgate.proxy.settings import ProxySettings
@@ -42,7 +42,9 @@ monotonic = time.monotonic
 class Means:
     """What every call of a plane needs. `open_calls` have been let in and have not ended."""
 
-    __slots__ = ("door", "open_calls", "origins", "passing", "recording", "run_door", "settings", "tasks", "vouching")
+    __slots__ = (
+        "door", "open_calls", "origins", "passing", "recording", "run_door", "settings", "tasks", "tracing", "vouching",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Means:
         self.run_door = run_door
         self.recording = recording
         self.tasks = tasks
+        self.tracing: CallTracing | None = None
         self.open_calls: set[Any] = set()
         self.passing = Passing(settings.pseudonym)
 
@@ -73,8 +76,8 @@ class Call:
         "_record", "_task", "attempts", "body_bytes", "chain_at", "deadline", "front", "grant_lines", "has_body_ended",
         "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted",
         "is_whole", "kept", "lane", "leg_number", "means",
-        "out_bytes", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state", "status",
-        "stops_at", "ticket", "traceparent", "upstream",
+        "out_bytes", "parent_span", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state",
+        "status", "stops_at", "ticket", "traceparent", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -111,7 +114,12 @@ class Call:
         self._record: OpenCall | None = None
         self._task: asyncio.Task[Any] | None = None
         special = head.special
-        self.traceparent = traceparent_of(special.get(b"traceparent"))
+        sent = special.get(b"traceparent")
+        self.parent_span = ""
+        if means.tracing is None:
+            self.traceparent = traceparent_of(sent)
+        else:
+            self.traceparent, self.parent_span = means.tracing.begin(sent)
         self.request_id = request_id_of(special.get(b"x-request-id"), self.traceparent)
 
     # ---------------------------------------------------------------- parts of every state
@@ -214,6 +222,24 @@ class Call:
         if self._record is not None:
             self._record.finish(self.status, error=error)
             self._record = None
+        if self.means.tracing is not None:
+            self._trace(self.means.tracing, error)
+
+    def _trace(self, tracing: CallTracing, error: str) -> None:
+        counters = self.lane.counters
+        tracing.ended(
+            self.traceparent,
+            self.parent_span,
+            lasted_s=monotonic() - self.started_at if self.started_at else 0.0,
+            status=self.status,
+            error=error,
+            attributes={
+                "http.request.method": self.head.method,
+                "http.route": counters.path,
+                "taskgate.service": counters.service,
+                "taskgate.attempts": self.attempts,
+            },
+        )
 
     def _told_breaker(self, *, well: bool | None, why: str = "") -> None:
         """The outcome of the present attempt for its breaker and its pool; None when nobody can tell."""

@@ -172,3 +172,24 @@ class Pinner(Protocol):
         """The judged IP addresses to connect to, in order. Raises Forbidden (ADDRESS_FORBIDDEN) and Unavailable
         (NAME_NOT_RESOLVED)."""
         ...
+
+
+class CallTracing(Protocol):
+    """Tells the spans of calls, where somebody collects them."""
+
+    def begin(self, sent: bytes | None) -> tuple[str, str]:
+        """From the caller's `traceparent`: the one that goes on to the service, and the caller's span or nothing."""
+        ...
+
+    def ended(
+        self,
+        traceparent: str,
+        parent_span: str,
+        *,
+        lasted_s: float,
+        status: int,
+        error: str,
+        attributes: dict[str, str | int],
+    ) -> None:
+        """Once for every call; `status` 0 is a cut. Never raises, never waits."""
+        ...

@@ -22,7 +22,7 @@ from taskgate import __version__
 from taskgate.telemetry.tracing import Span
 
 PATIENCE_S = 2.0
-KINDS = {"gateway.submit": SpanKind.SERVER, "attempt": SpanKind.PRODUCER}
+KINDS = {"gateway.submit": SpanKind.SERVER, "proxy.request": SpanKind.SERVER, "attempt": SpanKind.PRODUCER}
 
 
 def sender(endpoint: str) -> Callable[[Sequence[Span]], bool]:
@@ -45,7 +45,7 @@ def _readable(span: Span, *, resource: Resource, scope: InstrumentationScope) ->
     return ReadableSpan(
         name=span.name,
         context=_context(span.trace_id, span.span_id, is_remote=False),
-        parent=_context(span.trace_id, span.parent_id, is_remote=True),
+        parent=_context(span.trace_id, span.parent_id, is_remote=True) if span.parent_id else None,
         resource=resource,
         attributes=span.attributes,
         kind=KINDS.get(span.name, SpanKind.INTERNAL),

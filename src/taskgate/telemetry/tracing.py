@@ -33,7 +33,7 @@ WELL = frozenset({Outcome.SUCCEEDED.value, Status.SUCCEEDED.value})
 
 
 class Span(Struct, frozen=True, kw_only=True):
-    """One span, ended. Ids are hex; moments epoch seconds; `error` is empty where it went well."""
+    """One span, ended. Ids are hex, no `parent_id` at the root; moments epoch seconds; no `error`: it went well."""
 
     name: str
     trace_id: str
@@ -51,8 +51,9 @@ Send = Callable[[Sequence[Span]], bool]
 class Tracer:
     """A part: tells spans to `send`, in a thread of its own. `dropped_count` are those that nobody was told."""
 
-    def __init__(self, bus: Bus, clock: Clock, *, send: Callable[[], Send]) -> None:
+    def __init__(self, bus: Bus, clock: Clock, *, send: Callable[[], Send], ratio: float = 1.0) -> None:
         self.tasks = TaskSet()
+        self._below = int(ratio * (1 << 56))
         self.dropped_count = 0
         self._clock = clock
         self._make = send
@@ -77,6 +78,11 @@ class Tracer:
         except TimeoutError:
             self.dropped_count += len(self._waiting)
 
+    def tells(self, traceparent: str) -> bool:
+        """Whether this trace is told: its caller wants it, and its id is among the fraction; the same at every gateway
+        (the last 56 bits of a trace id are random, W3C Trace Context Level 2)."""
+        return is_sampled(traceparent) and int(traceparent[21:35], 16) < self._below
+
     def add(self, span: Span) -> None:
         """Have a span told some time."""
         if len(self._waiting) >= QUEUE:
@@ -88,7 +94,7 @@ class Tracer:
 
     def _accepted(self, event: RunAccepted) -> None:
         run: Run = event.run
-        if is_sampled(run.traceparent):
+        if self.tells(run.traceparent):
             ended_at = max(run.created_at, self._clock.now())
             self.add(
                 _span(run, "gateway.submit", span_of(run.id, "submit"), began_at=run.created_at, ended_at=ended_at)
@@ -96,7 +102,7 @@ class Tracer:
 
     def _finished(self, event: RunFinished) -> None:
         run: Run = event.run
-        if not is_sampled(run.traceparent):
+        if not self.tells(run.traceparent):
             return
         ended_at = run.ended_at or self._clock.now()
         error = "" if run.status.value in WELL else (run.error.code if run.error is not None else run.status.value)
