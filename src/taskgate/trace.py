@@ -27,6 +27,12 @@ def traceparent_of(value: bytes | None) -> str:
     return f"00-{text[:32]}-{text[32:]}-01"
 
 
+def known_traceparent(text: str) -> str:
+    """The same text when it is a valid traceparent, else nothing."""
+    is_valid = text.isascii() and _TRACEPARENT.fullmatch(text.encode()) is not None
+    return text if is_valid else ""
+
+
 def trace_id_of(traceparent: str) -> str:
     """The 32 hex characters that name the trace."""
     return traceparent[3:35]

@@ -78,9 +78,9 @@ async def outside(redis_url: str) -> AsyncIterator[Outside]:
 
 
 @asynccontextmanager
-async def bridged(url: str, **settings: Any) -> AsyncIterator[House]:
+async def bridged(url: str, *, database: str = "memory:", **settings: Any) -> AsyncIterator[House]:
     streams = StreamsSettings(url=Url(url), sweep_s=0.1, **settings)
-    gateway = build(Settings(database=DatabaseSettings(url=Url("memory:")), streams=streams))
+    gateway = build(Settings(database=DatabaseSettings(url=Url(database)), streams=streams))
     await gateway.start()
     try:
         yield House(gateway)
@@ -176,6 +176,36 @@ async def test_poison_goes_to_the_dead_letters_with_its_reason(outside: Outside,
         assert codes == [b"NO_RUN_ID", b"NOT_JSON", b"NOT_TEXT", b"NO_RUN_ID"]
         assert (letters[1][b"run_id"], letters[1][b"_original_stream"]) == (b"bad", READY.encode())
         assert [told["run_id"] for told in await outside.results()] == ["good"]
+
+
+async def test_what_no_database_stores_stops_neither_its_neighbours_nor_the_gateway(
+    outside: Outside, redis_url: str, postgres_url: str
+) -> None:
+    """F24: a NUL, in a word that is no id; an entry like that comes again after every restart."""
+    await outside.order("r0", traceparent="00-\x00")
+    for n in range(1, 4):
+        await outside.order(f"r{n}")
+    async with bridged(redis_url, database=postgres_url) as house, working(house):
+        results = await outside.until_results(4)
+        assert {told["run_id"] for told in results} == {"r0", "r1", "r2", "r3"}
+        assert house.gateway.life.ailment() is None
+
+
+async def test_a_result_that_the_scheduler_cannot_take_does_not_end_the_gateway(
+    outside: Outside, redis_url: str
+) -> None:
+    await outside.redis.set("antcode:task:result", "no stream")
+    async with bridged(redis_url) as house, working(house):
+        await outside.order("r1")
+
+        async def accepted() -> bool:
+            return bool(await outside.redis.hlen("antcode:taskgate:open"))
+
+        await outside.until(accepted)
+        await asyncio.sleep(0.3)  # several sweeps
+        await outside.redis.delete("antcode:task:result")
+        await outside.until_results(1)
+        assert house.gateway.life.ailment() is None
 
 
 async def test_an_unknown_task_waits_for_its_declaration_and_no_longer(outside: Outside, redis_url: str) -> None:

@@ -20,7 +20,7 @@ from taskgate.bridges.streams.returning import Returner
 from taskgate.bridges.streams.scheduler import Scheduler, answering, connect, read
 from taskgate.bus import Bus
 from taskgate.clock import Clock
-from taskgate.errors import CallerError, NotNow, StoreError
+from taskgate.errors import CallerError, NotNow, StoreError, TaskgateError
 from taskgate.events import RunFinished
 from taskgate.identity.principal import Principal
 from taskgate.ids import new_token
@@ -101,7 +101,7 @@ class StreamsBridge:
                     await step()
                     is_away = False
                     continue
-            except (NotNow, StoreError) as error:
+            except TaskgateError as error:
                 if not is_away:
                     _log.warning("the bridge waits: %s", error)
                 is_away = True

@@ -15,6 +15,7 @@ import msgspec
 
 from taskgate.errors import InvalidInput
 from taskgate.runs.intake import Submission
+from taskgate.trace import known_traceparent
 from taskgate.wire.depth import is_too_deep
 
 MAX_BYTES = 16 << 20
@@ -43,7 +44,7 @@ def order_of(fields: Fields, *, default_task: str) -> tuple[str, Submission]:
         priority=priority,
         timeout_s=float(timeout_s) if timeout_s else None,
         idempotency_key=order_id,
-        traceparent=texts.get("traceparent", ""),
+        traceparent=known_traceparent(texts.get("traceparent", "")),
     )
 
 

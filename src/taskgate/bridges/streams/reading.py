@@ -26,7 +26,7 @@ from taskgate.bridges.streams.scheduler import Entries, Scheduler, answering, re
 from taskgate.clock import Clock
 from taskgate.errors import CallerError, NotFound, NotNow, TaskgateError
 from taskgate.identity.principal import Principal
-from taskgate.runs.intake import Intake, Submission
+from taskgate.runs.intake import Accepted, Intake, Submission
 
 _log = logging.getLogger(__name__)
 PAGE = 100
@@ -124,7 +124,7 @@ class Reader:
             submissions.append(submission)
         if not submissions:
             return len(entries)
-        verdicts = await self._intake.submit(self._principal, submissions)
+        verdicts = await self._submitted(submissions)
         for (stream, entry_id, fields, order_id), verdict in zip(places, verdicts, strict=True):
             if not isinstance(verdict, TaskgateError):
                 await self._scheduler.accept(stream, entry_id, run_id=verdict.run.id, order_id=order_id)
@@ -134,6 +134,15 @@ class Reader:
             else:
                 await self._refuse(stream, entry_id, fields, verdict)
         return len(entries)
+
+    async def _submitted(self, submissions: list[Submission]) -> list[Accepted | TaskgateError]:
+        """One verdict for each; where the store refuses all of them for the sake of one, each is asked for alone."""
+        try:
+            return await self._intake.submit(self._principal, submissions)
+        except CallerError as error:
+            if len(submissions) == 1:
+                return [error]
+            return [verdict for one in submissions for verdict in await self._submitted([one])]
 
     async def _refuse(self, stream: str, entry_id: bytes, fields: dict[bytes, bytes], error: TaskgateError) -> None:
         now = self._clock.now()

@@ -12,7 +12,7 @@ import logging
 from taskgate.bridges.settings import StreamsSettings
 from taskgate.bridges.streams.answers import result_of
 from taskgate.bridges.streams.scheduler import Scheduler
-from taskgate.errors import NotNow
+from taskgate.errors import NotNow, StoreError
 from taskgate.events import RunFinished
 from taskgate.runs.ports import RunBook
 from taskgate.runs.run import OPEN, Run
@@ -43,7 +43,7 @@ class Returner:
             run = await self._ended.get()
             try:
                 await self._give(run)
-            except NotNow:
+            except (NotNow, StoreError):
                 await asyncio.sleep(1.0)  # the sweep will find it
 
     async def sweep(self) -> int:
