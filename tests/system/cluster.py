@@ -117,11 +117,21 @@ class GatewayProcess:
 class WorkerProcess:
     """`taskgate worker`, its supervisor and everything below it."""
 
-    def __init__(self, gateway: GatewayProcess, name: str, *, tasks: str, slots: int = 2, **options: str) -> None:
+    def __init__(
+        self,
+        gateway: GatewayProcess,
+        name: str,
+        *,
+        tasks: str,
+        slots: int = 2,
+        url: str = "",
+        key: Path | None = None,
+        **options: str,
+    ) -> None:
         self.name = name
         self._log = gateway.folder.parent / f"{name}.log"
-        key = gateway.folder / "worker.key"
-        arguments = ["worker", "--gateway", gateway.url, "--token-file", str(key), "--name", name]
+        key = key or gateway.folder / "worker.key"
+        arguments = ["worker", "--gateway", url or gateway.url, "--token-file", str(key), "--name", name]
         arguments += ["--tasks", tasks, "--slots", str(slots), "--state-dir", str(gateway.folder.parent / f"{name}.d")]
         for option, value in options.items():
             arguments += [f"--{option.replace('_', '-')}", value]
