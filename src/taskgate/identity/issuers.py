@@ -113,7 +113,7 @@ def read_issuers(path: Path) -> tuple[Issuer, ...]:
 
 def _check(issuer: Issuer) -> None:
     complaints = {
-        "name": _NAME.fullmatch(issuer.name) is None or issuer.name in ("jti", "spiffe"),
+        "name": _NAME.fullmatch(issuer.name) is None or issuer.name in ("join", "jti", "spiffe"),
         "issuer": not issuer.issuer,
         "audience": not issuer.audience,
         "algorithms": not issuer.algorithms or not set(issuer.algorithms) <= set(ALGORITHMS),

@@ -82,11 +82,11 @@ class Keys:
     async def authenticate(self, text: str, *, remembered_only: bool = False) -> Principal:
         """Whose key, or token, this is. Unauthenticated when it is malformed, unknown, wrong, expired or revoked.
 
-        With `remembered_only` an id that is not in memory is refused as Limited without reading the store: for
-        callers that failed too often. Unavailable while the store cannot confirm a key (fail closed).
+        With `remembered_only` what is not in memory is refused as Limited without reading the store: for callers
+        that failed too often. Unavailable while the store cannot confirm a key (fail closed).
         """
         if looks_like_token(text) and self.standing.tokens is not None:
-            if remembered_only:
+            if remembered_only and self.standing.tokens.recalled(text.encode("utf-8", "replace")) is None:
                 raise Limited("too many failed attempts from this address", retry_after_s=1.0)
             return await self.standing.tokens.authenticate(text)
         parts = parse_key(text)

@@ -4,7 +4,8 @@ One of ours is made out of another good credential, lives a quarter of an hour, 
 more, and is good only as long as the key behind it: revoking the key ends its tokens. Changing token for token goes on
 for `chain_s` at most and never beyond the end of the first credential; then that has to be shown again. An issuer's
 token is good as its row says. What was proven is remembered by its digest, so that a token in use costs one hash;
-whether it was taken back is asked each time, by `jti` and by subject and never by its text.
+whether it was taken back is asked each time, by `jti` and by subject and never by its text. An issuer's is proven again
+every ten minutes, because its key may have been withdrawn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import floor, inf
 from typing import Any, Protocol
 
 from taskgate.clock import Clock
@@ -40,6 +42,8 @@ from taskgate.ids import is_worker_id, new_token
 TYPE = "at+jwt"
 MIN_LIFE_S = 10.0
 REMEMBERED = 20_000
+PROVEN_S = 600.0
+CERTIFICATES_S = 100 * 366 * 86_400.0  # nobody knows how long those that name a subject are good
 
 
 class KeySets(Protocol):
@@ -52,12 +56,13 @@ class KeySets(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
-    """A token whose signature and claims were right. Of ours: `source_id` is the API key it was made from ("" for none)
-    and `until` the moment beyond which it is not changed for another."""
+    """A token whose signature and claims were right, until the monotonic moment `again_at`. Of ours: `source_id` is the
+    API key it was made from ("" for none) and `until` the moment beyond which it is not changed for another."""
 
     principal: Principal
     source_id: str = ""
     until: float = 0.0
+    again_at: float = inf
 
 
 class Tokens:
@@ -92,9 +97,9 @@ class Tokens:
         """Whose token this is; Unauthenticated when it is not good. Unavailable when nobody can tell (fail closed)."""
         digest = sha256(text.encode("utf-8", "replace")).digest()
         found = self._proven.get(digest)
-        if found is None:
-            found = await self._prove(read_token(text))
-            self._proven[digest] = found
+        if found is None or self._clock.monotonic() >= found.again_at:
+            self._proven.pop(digest, None)
+            found = self._proven[digest] = await self._prove(read_token(text))
             while len(self._proven) > REMEMBERED:
                 self._proven.popitem(last=False)
         try:
@@ -107,17 +112,20 @@ class Tokens:
     def recalled(self, text: bytes) -> Principal | None:
         """Whose token this is, from memory alone; None when only `authenticate` can tell."""
         found = self._proven.get(sha256(text).digest())
-        if found is None or self.refuses(found.principal):
+        if found is None or self._clock.monotonic() >= found.again_at or self.refuses(found.principal):
             return None
         if found.source_id and not self._recall.holds(found.source_id):
             return None
         return found.principal
 
     def refuses(self, principal: Principal) -> bool:
-        """Whether a principal that came in by a token or a certificate has to go: taken back, or past its time."""
+        """Whether a principal that came in by a token or a certificate has to go: taken back, or past its time. An API
+        key itself is good or not by its record alone."""
         now, names = self._clock.now(), (principal.id, principal.token_id)
         if principal.expires_at is not None and now >= principal.expires_at + LEEWAY_S:
             return True
+        if not principal.token_id and is_key_id(principal.id):
+            return False
         return any(name and self.revocations.refuses(name, issued_at=principal.issued_at) for name in names)
 
     async def exchange(
@@ -134,7 +142,7 @@ class Tokens:
             raise InvalidInput(f"life_s is within {MIN_LIFE_S:g}..{self._life_s:g}", extra={"path": "/life_s"})
         if worker_id and (not is_worker_id(worker_id) or by.worker_id not in ("", worker_id)):
             raise Forbidden("this credential is another worker's", code="WORKER_ID_BOUND")
-        now = round(self._clock.now(), 3)
+        now = floor(self._clock.now() * 1000) / 1000  # never behind a revocation of the same moment
         source_id, until = await self._origin(by, now)
         if until < now + MIN_LIFE_S:
             raise refused("was changed for others long enough: show the first credential again", code="TOKEN_EXPIRED")
@@ -150,7 +158,8 @@ class Tokens:
     async def take_back(self, name: str) -> None:
         """Refuse, from now on, a token by its id or all of a subject's; at every gateway, and on living connections."""
         longest_s = max([self._chain_s, *(issuer.max_age_s for issuer in self._issuers.values())])
-        await self.revocations.take_back(name, keep_s=longest_s)
+        is_certified = name.startswith("spiffe://")
+        await self.revocations.take_back(name, keep_s=CERTIFICATES_S if is_certified else longest_s)
 
     async def _origin(self, by: Principal, now: float) -> tuple[str, float]:
         """The API key at the beginning of a credential ("" for none), and until when tokens are made from it."""
@@ -196,7 +205,7 @@ class Tokens:
             raise refused("is signed with an unknown key")
         prove(token, key)
         check_claims(token.claims, audience=issuer.audience, now=now, max_age_s=issuer.max_age_s)
-        return Proven(principal=issuer.principal(token.claims))
+        return Proven(principal=issuer.principal(token.claims), again_at=self._clock.monotonic() + PROVEN_S)
 
     def _proven_own(self, token: Unproven, now: float) -> Proven:
         key = self.keys.verifying(now).get(token.key_id)

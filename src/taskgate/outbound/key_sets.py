@@ -2,8 +2,9 @@
 
 A set is believed for ten minutes. A key that is not in it makes it be fetched again, at most once in half a minute, so
 that a new key works soon and invented names cost nothing. While a fetch fails the set of before is served on, for a day
-at most. Callers who need the same set wait for one fetch. The address is judged by the rules of reach like any other,
-the connection goes to the judged address, TLS is verified, a redirect is a failure, and size and time are bounded.
+at most. Callers who need the same set wait for one fetch; a key of a set that is believed waits for none. The address
+is judged by the rules of reach like any other, the connection goes to the judged address, TLS is verified, a redirect
+is a failure, and size and time are bounded.
 """
 
 from __future__ import annotations
@@ -66,10 +67,12 @@ class IssuerKeySets:
         """The key of that name, the only one for a token that names none; None when the issuer has none such.
         Unavailable when its keys were never seen, or not for a day."""
         held = self._held.setdefault(issuer.name, _Held())
-        now = self._clock.monotonic()
+        now, found = self._clock.monotonic(), _key(held.keys or {}, key_id)
+        if found is not None and now - held.read_at < BELIEVE_S:
+            return found
         if (now - held.read_at >= BELIEVE_S and now - held.tried_at >= RETRY_S) or held.fetching is not None:
             await self._fetch(issuer, held)
-        found = _key(held.keys or {}, key_id)
+            found = _key(held.keys or {}, key_id)
         if found is None and self._clock.monotonic() - held.tried_at >= RETRY_S:
             await self._fetch(issuer, held)
             found = _key(held.keys or {}, key_id)

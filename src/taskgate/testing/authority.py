@@ -48,10 +48,11 @@ class Leaf:
 
 
 class Authority:
-    """Signs certificates that begin an hour before `now` and end an hour after it."""
+    """Signs certificates that begin an hour before `now` and end `life_s` after it, an hour if nothing is said."""
 
-    def __init__(self, now: float = NOW) -> None:
+    def __init__(self, now: float = NOW, *, life_s: float = HOUR_S) -> None:
         self._now = now
+        self._life_s = life_s
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("taskgate test authority")
         builder = self._begun(self._name, self._key).add_extension(
@@ -87,7 +88,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(seconds=HOUR_S))
-            .not_valid_after(now + timedelta(seconds=HOUR_S))
+            .not_valid_after(now + timedelta(seconds=self._life_s))
         )
 
 

@@ -51,6 +51,7 @@ class WorkerRooms:
         """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""
         fresh = await self.keys.authenticate(token)
         is_bound_elsewhere = fresh.worker_id not in ("", worker_id)
-        if not fresh.may("worker") or fresh.site_id != principal.site_id or is_bound_elsewhere:
+        serves_less = principal.may("serve:*") and not fresh.may("serve:*")
+        if not fresh.may("worker") or fresh.site_id != principal.site_id or is_bound_elsewhere or serves_less:
             raise Unauthenticated("the new credential is another tenant's, or none for workers")
         return fresh
