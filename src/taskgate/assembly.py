@@ -103,6 +103,7 @@ def build(
         stores = open_stores(
             settings.database_url, clock=clock, probe=probe, database=settings.database, redis=settings.redis
         )
+    clock = stores.clock or clock
     ground = ground_of(settings, clock, probe=probe, stores=stores)
     moves = moves_of(ground, Waiters(ground.bus))
     past = past_of(settings, ground.stores, clock=clock)

@@ -54,6 +54,7 @@ class Stores:
     journal: Journal
     catalogue: Catalogue
     keyring: KeyRing
+    clock: Clock | None = None  # what time it is for all who stand on them; None: that of this host
     roster: Roster
     leadership: Leadership
     signals: Signals
@@ -183,6 +184,7 @@ def _on_postgres(
         keyring=PostgresKeyRing(store.pool),
         roster=PostgresRoster(store.pool),
         leadership=store.leadership,
+        clock=store.clock,
         signals=sharing.signals,
         services=PostgresServiceBook(store.pool),
         calls=PostgresCallRecords(store.floods),

@@ -7,7 +7,7 @@ with your noun in front, an adapter that is given the `Pool` (`pool.fetch` for o
 
 from __future__ import annotations
 
-from taskgate.clock import Clock
+from taskgate.clock import Clock, SystemClock
 from taskgate.lifespan import Lifespan
 from taskgate.stores.postgres.batching import Probe
 from taskgate.stores.postgres.book import PostgresRunBook
@@ -16,6 +16,7 @@ from taskgate.stores.postgres.ledger import PostgresRunLedger
 from taskgate.stores.postgres.migrating import prepare
 from taskgate.stores.postgres.moments import moment_of
 from taskgate.stores.postgres.pool import PATIENCE_S, Pool
+from taskgate.stores.postgres.server_clock import ServerClock
 
 MIGRATING_S = 600.0
 FLOOD_SHARE = 4  # one connection of so many
@@ -47,7 +48,10 @@ class PostgresStore:
         self.ledger = PostgresRunLedger(self.pool, self.moment, probe=probe)
         self.book = PostgresRunBook(self.pool, self.moment)
         self.leadership = PostgresLeadership(self.pool, self.moment)
-        self._life = Lifespan(self.pool, *self.ledger.parts, *self.book.parts, self.floods)
+        # A test's own clock needs no putting right.
+        self.clock = ServerClock(self.pool, clock) if isinstance(clock, SystemClock) else None
+        clocks = () if self.clock is None else (self.clock,)
+        self._life = Lifespan(self.pool, *clocks, *self.ledger.parts, *self.book.parts, self.floods)
 
     async def start(self) -> None:
         """Connect; an empty database gets its tables, one that is not for this version is refused (StoreError)."""
