@@ -23,7 +23,9 @@ ENDED = frozenset({"succeeded", "failed", "cancelled", "timed_out"})
 TASK = "nemesis.work"
 CALL_S = 10.0
 POLL_S = 0.3
-AGAIN_S = 0.1
+AGAIN_S = 0.2
+LONGEST_AGAIN_S = 2.0
+MOST_AT_ONCE = 60  # callers; more of them would only show how slow the machine is
 PATIENCE_S = 120.0
 
 
@@ -52,6 +54,7 @@ class Load:
         self._ledger = ledger
         self._session: aiohttp.ClientSession
         self._is_ending = False
+        self._at_once = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def until_known(self, within_s: float) -> None:
         """Wait until both gateways know the task."""
@@ -111,8 +114,11 @@ class Load:
         )
 
     async def _live(self, life: Life) -> None:
-        submits = [self._submit(life, self._any()) for _ in range(2 if life.is_doubled else 1)]
-        run_id = (await asyncio.gather(*submits))[0]
+        try:
+            submits = [self._submit(life, self._any()) for _ in range(2 if life.is_doubled else 1)]
+            run_id = (await asyncio.gather(*submits))[0]
+        finally:
+            self._at_once.release()
         if life.is_cancelled:
             await asyncio.sleep(random.random())
             await self._cancel(run_id)
@@ -136,7 +142,7 @@ class Load:
     async def _submit(self, life: Life, turn: int) -> str:
         headers = {"Idempotency-Key": f'"{life.key}"'}
         path = f"/v1/tasks/{TASK}/runs"
-        deadline = time.monotonic() + PATIENCE_S
+        deadline, pause_s = time.monotonic() + PATIENCE_S, AGAIN_S
         while True:
             status, body = await self._asked(turn, "POST", path, json=life.body, headers=headers)
             run_id = body["id"] if status == 202 else ""
@@ -145,7 +151,8 @@ class Load:
                 return str(run_id)
             assert time.monotonic() < deadline, f"{life.key} was never accepted: {status} {body}"
             turn += 1
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     async def _cancel(self, run_id: str) -> None:
         turn, status = self._any(), 0
@@ -155,7 +162,7 @@ class Load:
             state = body.get("status") if status == 200 else _named(body.get("detail", ""))
             self._record.note("cancel", id=run_id, status=status, state=state, **_complaint(status, body))
             turn += 1
-            await asyncio.sleep(AGAIN_S if status not in (200, 409) else 0)
+            await asyncio.sleep(0 if status in (200, 409) else LONGEST_AGAIN_S)
 
     async def _poll(self, run_id: str) -> None:
         turn, state, ends = self._any(), "", 0

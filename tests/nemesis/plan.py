@@ -61,7 +61,7 @@ class Fault:
         return f"{self.at_s:7.2f} s  {self.action:16} {self.target:13} for {self.for_s:.2f} s"
 
 
-def plan_of(seed: int, length_s: float, *, kinds: Sequence[str] = (), mean_gap_s: float = 3.0) -> list[Fault]:
+def plan_of(seed: int, length_s: float, *, kinds: Sequence[str] = (), mean_gap_s: float = 4.0) -> list[Fault]:
     """The faults of a round: the same ones for the same arguments."""
     chance = random.Random(seed)
     names = sorted(kinds or KINDS)
