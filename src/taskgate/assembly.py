@@ -20,6 +20,7 @@ from taskgate.config import Settings
 from taskgate.edge.entrance import Entrance
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.live import Live
+from taskgate.edge.workers.lobby import Lobby
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.fleet.fleet import Fleet
 from taskgate.ground import Ground, Probe, ground_of, no_probe
@@ -109,7 +110,7 @@ def build(
     past = past_of(settings, ground.stores, clock=clock)
     callers = callers_of(ground, moves, past=past)
     rooms = _worker_rooms(ground, moves)
-    watch = watch_of(ground, callers.plane, intake=callers.intake, links=rooms.counters)
+    watch = watch_of(ground, callers.plane, intake=callers.intake, links=rooms.counters, backends=past.backends)
     life = _life(ground, moves, callers=callers, behind=(*past.parts, *watch.parts))
     return _gateway(ground, moves, past=past, callers=callers, worker_rooms=rooms, watch=watch, life=life)
 
@@ -171,6 +172,7 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
         runs=ground.settings.runs,
         link=ground.settings.link,
         probe=ground.probe,
+        lobby=Lobby(places=ground.settings.link.arrivals, patience_s=ground.settings.link.arrival_wait_s),
     )
 
 

@@ -21,6 +21,7 @@ from taskgate.history.ports import RunArchive
 from taskgate.history.reading import History
 from taskgate.lifespan import Part
 from taskgate.stores.archives import open_archive
+from taskgate.stores.guarding import Backend
 from taskgate.stores.opening import Stores
 
 ALONE = "the only gateway"
@@ -36,6 +37,7 @@ class Past:
     archive: RunArchive | None = None
     archiver: Archiver | None = None
     parts: tuple[Part, ...] = ()
+    backends: tuple[Backend, ...] = ()
 
     async def keep(self, run_ids: Sequence[str]) -> None:
         """See to it that these runs are in the archive, if there is one, before somebody deletes them."""
@@ -45,7 +47,7 @@ class Past:
 
 def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
     """The archive that the settings name, over these stores."""
-    archive, opened = open_archive(str(settings.archive.url), database_url=settings.database_url)
+    archive, opened, backends = open_archive(str(settings.archive.url), database_url=settings.database_url)
     audit, reading = Audit(stores.audit, clock, settings=settings.audit), AuditReading(stores.audit)
     if archive is None:
         return Past(history=History(None), audit=audit, reading=reading, parts=(audit,))
@@ -67,6 +69,7 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
         archive=archive,
         archiver=archiver,
         parts=(audit, *opened, archiver),
+        backends=backends,
     )
 
 

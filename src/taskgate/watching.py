@@ -16,6 +16,7 @@ from taskgate.proxy.plane import Plane
 from taskgate.proxy.usage import usage_of
 from taskgate.runs.intake import Intake
 from taskgate.runs.standings import Standings
+from taskgate.stores.guarding import Backend
 from taskgate.telemetry.metrics import Metrics, Sources
 from taskgate.telemetry.proxied import CallSpans
 from taskgate.telemetry.pulse import Pulse
@@ -33,6 +34,11 @@ class Watch:
     traffic: Traffic
     pulse: Pulse
     tracer: Tracer | None
+    servers: tuple[Backend, ...] = ()
+
+    def backends(self) -> dict[str, str]:
+        """The servers that stores stand on, by name, with the states of their breakers."""
+        return {server.name: server.state for server in self.servers}
 
     @property
     def parts(self) -> list[Part]:
@@ -40,13 +46,16 @@ class Watch:
         return [self.pulse, *([self.tracer] if self.tracer is not None else [])]
 
 
-def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounters) -> Watch:
+def watch_of(
+    ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounters, backends: tuple[Backend, ...]
+) -> Watch:
     """The watch over these."""
     standings = Standings(ground.stores.census, ground.definitions, fleet=ground.fleet, clock=ground.clock)
     traffic = Traffic(BOUNDS_S)
     traffic.join(plane.counters, usage=lambda: usage_of(plane))
     traffic.breakers = lambda: {name: health.state for name, health in plane.all_health().items()}
     pulse = Pulse()
+    servers = (*ground.stores.backends, *backends)
     sources = Sources(
         numbers=ground.numbers,
         standings=standings,
@@ -55,6 +64,7 @@ def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounter
         traffic=traffic,
         submits=intake.took,
         links=links,
+        backends=servers,
     )
     metrics = Metrics(sources, ground.settings.telemetry)
     metrics.plain["taskgate_log_lines_dropped"] = dropped_count
@@ -62,7 +72,7 @@ def watch_of(ground: Ground, plane: Plane, *, intake: Intake, links: LinkCounter
     if tracer is not None:
         plane.means.tracing = CallSpans(tracer, ground.clock)
         metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count
-    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse, tracer=tracer)
+    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse, tracer=tracer, servers=servers)
 
 
 def _tracer(ground: Ground) -> Tracer | None:

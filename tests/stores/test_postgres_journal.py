@@ -236,11 +236,11 @@ class CutPool(Pool):
 
     cut_before = cut_behind = ""
 
-    async def perform(self, work: Work[Any]) -> Any:
+    async def perform(self, work: Work[Any], *, patience_s: float | None = None) -> Any:
         async def watched(connection: Connection) -> Any:
             return await work(Cut(self, connection))
 
-        return await super().perform(watched)
+        return await super().perform(watched, patience_s=patience_s)
 
     async def cut(self, connection: Connection) -> None:
         pid = connection.get_server_pid()

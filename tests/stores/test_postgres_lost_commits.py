@@ -25,7 +25,7 @@ class Cutting(Pool):
 
     cuts = 0
 
-    async def perform(self, work: Work[Outcome]) -> Outcome:
+    async def perform(self, work: Work[Outcome], *, patience_s: float | None = None) -> Outcome:
         async def cut(connection: Connection) -> Outcome:
             outcome = await work(connection)
             if self.cuts:
@@ -34,7 +34,7 @@ class Cutting(Pool):
                 raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
             return outcome
 
-        return await super().perform(cut)
+        return await super().perform(cut, patience_s=patience_s)
 
 
 class CutStore(PostgresStore):

@@ -86,8 +86,14 @@ class LinkSettings:
     """The conversation with workers, over either door.
 
     dead_after_s: seconds of silence after which a connection is closed; its leases run on. Default 30.
+    arrivals: workers whose hello is looked at in the same moment. Default 32. The others wait in the order in which
+        they came, so that HTTP is answered while all of them come back after a restart.
+    arrival_wait_s: seconds for which a hello waits for that. Default 8. After it the worker is asked to come back
+        later, and when; workers themselves wait 10 for their welcome.
     max_frame_bytes: largest message. Default 1048576 (1 MiB). It must hold the largest input or output and 64 KiB.
     """
 
     dead_after_s: Annotated[float, Meta(gt=0)] = 30.0
+    arrivals: Annotated[int, Meta(ge=1)] = 32
+    arrival_wait_s: Annotated[float, Meta(gt=0, lt=10)] = 8.0
     max_frame_bytes: Bytes = 1 << 20

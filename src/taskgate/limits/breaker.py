@@ -19,9 +19,9 @@ Every admitted call has a number, growing from 1, and ends in exactly one of `su
 
 - A call that was admitted before an opening ends after it: its number is not above the one at which the breaker
   opened, so it counts for nothing, neither in the half-open phase nor in a closed one that follows.
-- A probe that was abandoned gives its place to the next call. A probe of which nothing was heard for `open_s` loses
-  its place in the same way (its late outcome counts for nothing), so that a call whose end was lost cannot keep an
-  upstream shut for ever.
+- A probe that was abandoned gives its place to the next call. A probe of which nothing was heard for `patience_s`
+  (`open_s`, where none is set) loses its place in the same way (its late outcome counts for nothing), so that a call
+  whose end was lost cannot keep an upstream shut for ever.
 - Probes of one phase that end after another of them failed belong to a phase that is over: they count for nothing.
 - An outcome that is told twice counts once in the half-open phase; in the closed one the caller is believed.
 - Time that steps back opens and closes nothing earlier than it would have been.
@@ -50,6 +50,7 @@ class Breaker:
         "_min_calls",
         "_open_s",
         "_opens_until",
+        "_patience_s",
         "_probes",
         "_probing",
         "_ratio",
@@ -60,12 +61,21 @@ class Breaker:
     )
 
     def __init__(
-        self, *, failures: int, ratio: float, min_calls: int, window_s: float, open_s: float, probes: int
+        self,
+        *,
+        failures: int,
+        ratio: float,
+        min_calls: int,
+        window_s: float,
+        open_s: float,
+        probes: int,
+        patience_s: float | None = None,
     ) -> None:
         self._failures = failures
         self._ratio = ratio
         self._min_calls = min_calls
         self._open_s = open_s
+        self._patience_s = open_s if patience_s is None else patience_s
         self._probes = max(1, probes)
         self._tally = Tally(window_s)
         self._calls = 0
@@ -75,6 +85,11 @@ class Breaker:
         self._opens_until = 0.0
         self._probing: dict[int, float] = {}
         self._well = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every call is admitted."""
+        return self._is_closed
 
     def admit(self, now: float) -> int:
         """The number of this call, which may go to the upstream; 0 when it must not."""
@@ -153,14 +168,14 @@ class Breaker:
     def _has_place(self, now: float) -> bool:
         if now < self._opens_until:
             return False
-        lost_before = now - self._open_s
+        lost_before = now - self._patience_s
         lost_count = sum(started <= lost_before for started in self._probing.values())
         return len(self._probing) - lost_count + self._well < self._probes
 
     def _admits_probe(self, now: float) -> bool:
         if not self._has_place(now):
             return False
-        lost_before = now - self._open_s
+        lost_before = now - self._patience_s
         for call in [call for call, started in self._probing.items() if started <= lost_before]:
             del self._probing[call]
         return True

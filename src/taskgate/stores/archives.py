@@ -6,12 +6,13 @@ Empty means: beside the ledger. Another server than the ledger's may be away whi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from taskgate.errors import InvalidInput
 from taskgate.history.ports import RunArchive
 from taskgate.lifespan import Part
 from taskgate.secret import masked
+from taskgate.stores.guarding import Backend, Guard
 from taskgate.stores.memory.archive import MemoryRunArchive
 
 NONE = "none"
@@ -21,34 +22,49 @@ class ArchivePart(RunArchive, Part, Protocol):
     """An archive that is opened and closed."""
 
 
-def open_archive(url: str, *, database_url: str) -> tuple[RunArchive | None, tuple[Part, ...]]:
-    """The archive of these URLs, None where there is none, and what has to be started for it.
+class ServedArchive(ArchivePart, Protocol):
+    """One on a server."""
 
-    InvalidInput for an unknown scheme.
-    """
+    backend: Guard
+
+
+class Opened(NamedTuple):
+    """An archive, what has to be started for it, and the servers behind it."""
+
+    archive: RunArchive | None
+    parts: tuple[Part, ...] = ()
+    backends: tuple[Backend, ...] = ()
+
+
+def open_archive(url: str, *, database_url: str) -> Opened:
+    """The archive of these URLs, None where there is none. InvalidInput for an unknown scheme."""
     chosen = url or database_url
     if chosen == NONE:
-        return None, ()
+        return Opened(None)
     if chosen.partition(":")[0] == "memory":
-        return MemoryRunArchive(), ()
-    archive = _on_disk(chosen, database_url)
-    return archive, (archive,)
+        return Opened(MemoryRunArchive())
+    return _on_disk(chosen, database_url)
 
 
-def _on_disk(url: str, database_url: str) -> ArchivePart:
+def _on_disk(url: str, database_url: str) -> Opened:
+    archive: ServedArchive
     scheme, _, rest = url.partition(":")
     match scheme:
         case "sqlite":
             from taskgate.stores.sqlite.archive import SqliteRunArchive
 
             beside = database_url.partition(":")[2] if database_url.startswith("sqlite:") else ""
-            return SqliteRunArchive(Path(rest or beside or "."))
+            embedded: ArchivePart = SqliteRunArchive(Path(rest or beside or "."))
+            return Opened(embedded, (embedded,))
         case "postgresql" | "postgresql+asyncpg":
             from taskgate.stores.postgres.archive import PostgresRunArchive
 
-            return PostgresRunArchive(url)
+            archive = PostgresRunArchive(url)
         case "mysql" | "mariadb":
             from taskgate.stores.mysql.archive import MysqlRunArchive
 
-            return MysqlRunArchive(url)
-    raise InvalidInput(f"no archive is named {masked(url)[:80]!r}", code="UNKNOWN_STORE", extra={"path": "archive.url"})
+            archive = MysqlRunArchive(url)
+        case _:
+            named = masked(url)[:80]
+            raise InvalidInput(f"no archive is named {named!r}", code="UNKNOWN_STORE", extra={"path": "archive.url"})
+    return Opened(archive, (archive,), (archive.backend,))

@@ -23,6 +23,7 @@ from taskgate.limits.ports import Buckets
 from taskgate.routes.ports import ServiceBook
 from taskgate.routes.records import CallRecords
 from taskgate.runs.ports import Catalogue, Census, Leadership, ReadyQueue, RunBook, RunLedger, Signals
+from taskgate.stores.guarding import Backend
 from taskgate.stores.memory.archive import MemoryEndedRuns
 from taskgate.stores.memory.audit import MemoryAuditLog
 from taskgate.stores.memory.book import MemoryRunBook
@@ -43,7 +44,7 @@ from taskgate.stores.sharing import Sharing, sharing_of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
     """One adapter per port, and the parts that have to be started before them. `is_shared`: other gateways may stand
-    on the same stores at the same time."""
+    on the same stores at the same time. `backends` are the servers behind them."""
 
     ledger: RunLedger
     book: RunBook
@@ -65,6 +66,7 @@ class Stores:
     one_use: OneUse
     board: Board
     parts: tuple[Part, ...] = ()
+    backends: tuple[Backend, ...] = ()
     is_shared: bool = False
 
 
@@ -112,6 +114,7 @@ def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
         one_use=sharing.one_use,
         board=sharing.board,
         parts=sharing.parts,
+        backends=sharing.backends,
     )
 
 
@@ -145,6 +148,7 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
         one_use=sharing.one_use,
         board=sharing.board,
         parts=(store, journal, calls, audit, *sharing.parts),
+        backends=sharing.backends,
     )
 
 
@@ -193,5 +197,6 @@ def _on_postgres(
         one_use=sharing.one_use,
         board=sharing.board,
         parts=(store, Occupancy(url, is_alone=not sharing.parts), journal, *sharing.parts),
+        backends=(store.pool.guard, store.floods.guard, *sharing.backends),
         is_shared=bool(sharing.parts),
     )

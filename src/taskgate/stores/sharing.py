@@ -15,6 +15,7 @@ from taskgate.journal.ports import TailRelay
 from taskgate.lifespan import Part
 from taskgate.limits.ports import Buckets
 from taskgate.runs.ports import ReadyQueue, Signals
+from taskgate.stores.guarding import Backend
 from taskgate.stores.memory.board import MemoryBoard
 from taskgate.stores.memory.buckets import MemoryBuckets
 from taskgate.stores.memory.one_use import MemoryOneUse
@@ -34,6 +35,7 @@ class Sharing:
     board: Board
     relay: TailRelay | None = None
     parts: tuple[Part, ...] = ()
+    backends: tuple[Backend, ...] = ()
 
 
 def sharing_of(redis: RedisSettings, *, clock: Clock) -> Sharing:
@@ -57,4 +59,5 @@ def sharing_of(redis: RedisSettings, *, clock: Clock) -> Sharing:
         board=store.board,
         relay=store.tails,
         parts=store.parts,
+        backends=(store.connection.standing,),
     )

@@ -57,6 +57,7 @@ taskgate_leads (duty) 1 where this gateway leads a duty.
 taskgate_leader_epoch (duty) The epoch under which it leads, 0 where it does not.
 taskgate_route_active (service method route) Calls in flight in the first process; those of fronts are not in it.
 taskgate_service_breaker_open (service) 1 while a breaker of the service is open, 0.5 while it is probed.
+taskgate_backend_breaker_open (backend) 1 while the breaker of a backend is open, 0.5 while it may be probed.
 taskgate_upstream_connections (state) Connections to upstreams by idle and used.
 taskgate_upstream_waiting () Calls that wait for a connection.
 taskgate_tunnels () Open WebSocket and upgrade tunnels.
@@ -76,6 +77,8 @@ taskgate_journal_entries (event) Journal entries in, and stored: what came twice
 taskgate_journal_bytes () Bytes of text that came in for journals.
 taskgate_journal_cut () Batches that met the size limit of their journal.
 taskgate_store_failures (port kind) Verbs of stores that failed.
+taskgate_backend_breaker_opened (backend) How often the breaker of a backend opened.
+taskgate_backend_refused (backend) Calls that were refused because a backend was away.
 taskgate_route_requests (service method route) Calls of routes.
 taskgate_route_answers (service method route status) Answers by class; `cut` where the caller left or was cut off.
 taskgate_route_refused (service method route) Calls that never went to an upstream.

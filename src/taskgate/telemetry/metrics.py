@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from taskgate.telemetry.settings import TelemetrySettings
 from taskgate.telemetry.traffic import Traffic
 
 CENSUS_S = 2.0
+OPENNESS = {"closed": 0.0, "open": 1.0}
 
 
 class LinkNumbers(Protocol):
@@ -30,6 +31,22 @@ class LinkNumbers(Protocol):
 
     round_trips: dict[str, Histogram]
     refused: Counter[str]
+
+
+class BackendNumbers(Protocol):
+    """What is told of a server that stores stand on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def refused_count(self) -> int: ...
+
+    @property
+    def opened_count(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,7 @@ class Sources:
     traffic: Traffic
     submits: Histogram
     links: LinkNumbers
+    backends: Sequence[BackendNumbers] = ()
 
 
 class Metrics:
@@ -78,6 +96,7 @@ class Metrics:
             yield "taskgate_link_round_trip_seconds", (transport,), histogram
         for reason, count in sources.links.refused.items():
             yield "taskgate_offers_refused", (reason,), count
+        yield from _backends(sources.backends)
         yield "taskgate_event_loop_late_seconds", (), sources.pulse.late_s
         yield "taskgate_event_loop_late_distribution_seconds", (), sources.pulse.late
         yield from sources.traffic.samples(limit=self._settings.top_routes)
@@ -107,6 +126,13 @@ def _queues(views: list[QueueView], *, limit: int) -> Iterator[Sample]:
 def _labels(view: QueueView) -> tuple[str, str, str]:
     labels = ",".join(f"{key}={value}" for key, value in view.queue.labels)
     return view.queue.task, view.queue.version, labels
+
+
+def _backends(backends: Sequence[BackendNumbers]) -> Iterator[Sample]:
+    for backend in backends:
+        yield "taskgate_backend_breaker_open", (backend.name,), OPENNESS.get(backend.state, 0.5)
+        yield "taskgate_backend_breaker_opened", (backend.name,), backend.opened_count
+        yield "taskgate_backend_refused", (backend.name,), backend.refused_count
 
 
 def _workers(fleet: Fleet) -> Iterator[Sample]:

@@ -101,7 +101,7 @@ WORKER_SAYS: dict[Phase, Kinds] = {
 GATEWAY_SAYS: dict[Phase, Kinds] = {
     Phase.AWAY: NOTHING,
     Phase.GREETING: frozenset({m.Failure}),
-    Phase.WELCOMING: frozenset({m.Welcome, m.Failure}),
+    Phase.WELCOMING: frozenset({m.Welcome, m.Failure, m.Drain}),
     Phase.OPEN: frozenset({m.Task, m.HeartbeatAck, m.LogAck, m.Ack, m.Cancel, m.Config, m.Drain, m.Failure}),
     Phase.CLOSED: NOTHING,
 }

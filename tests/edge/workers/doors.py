@@ -13,7 +13,7 @@ import msgspec
 from grpc import aio
 
 from taskgate.config import Settings
-from taskgate.edge.settings import GrpcSettings, HttpSettings
+from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.runs.run import Run
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import Url
@@ -206,12 +206,15 @@ class Doors:
 
 
 @asynccontextmanager
-async def open_doors(folder: Path, *, grpc: dict[str, Any] | None = None, **runs: Any) -> AsyncIterator[Doors]:
-    """A whole gateway in memory that listens at both doors; `grpc` are more settings of that door."""
+async def open_doors(
+    folder: Path, *, grpc: dict[str, Any] | None = None, link: dict[str, Any] | None = None, **runs: Any
+) -> AsyncIterator[Doors]:
+    """A whole gateway in memory that listens at both doors; `grpc` and `link` are more settings of theirs."""
     settings = Settings(
         data_dir=str(folder),
         http=HttpSettings(port=0),
         grpc=GrpcSettings(port=0, **grpc or {}),
+        link=LinkSettings(**link or {}),
         database=DatabaseSettings(url=Url("memory:")),
         runs=RunSettings(accept_flush_s=0.01, **runs),
     )

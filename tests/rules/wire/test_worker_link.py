@@ -22,7 +22,7 @@ def test_every_legal_message_has_its_rule() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(GATEWAY_SAYS[Phase.OPEN] | {m.Welcome}, key=str))
-def test_nothing_but_welcome_or_failure_answers_hello(kind: type[m.Message]) -> None:
+def test_nothing_but_a_welcome_a_failure_or_a_request_to_come_later_answers_hello(kind: type[m.Message]) -> None:
     """Frames out of order: refused, and the link is as it was."""
     samples: dict[type[m.Message], m.GatewayMessage] = {
         m.Welcome: WELCOME, m.Task: task(), m.HeartbeatAck: m.HeartbeatAck(), m.Config: m.Config(), m.Drain: m.Drain(),
@@ -33,7 +33,7 @@ def test_nothing_but_welcome_or_failure_answers_hello(kind: type[m.Message]) -> 
     with pytest.raises(RemoteLinkError):
         link.received(samples[kind], 0.0)
     link.connected(0.0)
-    if kind in (m.Welcome, m.Failure):
+    if kind in (m.Welcome, m.Failure, m.Drain):
         link.received(samples[kind], 0.0)
     else:
         with pytest.raises(RemoteLinkError):

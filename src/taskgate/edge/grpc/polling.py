@@ -147,7 +147,8 @@ class Polls:
         earlier = self._pollers.get(hello.worker_id)
         seat = PollSeat(earlier.seat.orders if earlier is not None else None)
         arrival = Arrival(self._rooms, principal, transport="poll")
-        holder, welcome = await arrival.of(Helloed(hello, is_simple), seat=seat)
+        async with self._rooms.lobby.place():
+            holder, welcome = await arrival.of(Helloed(hello, is_simple), seat=seat)
         holder.credit = NO_CREDIT
         poller = self._pollers[hello.worker_id] = Poller(holder, seat, hello)
         return poller, welcome

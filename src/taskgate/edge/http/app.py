@@ -63,7 +63,8 @@ class HttpDoor:
         for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, TokenRoutes, QueueRoutes):
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
         key_set = RawRoute("GET", KEY_SET, KeySetEndpoint(doors).read)
-        health = HealthEndpoints(doors.keys, is_leaving=lambda: doors.intake.leaving)
+        backends = doors.watch.backends
+        health = HealthEndpoints(doors.keys, is_leaving=lambda: doors.intake.leaving, backends=backends)
         self._pages = RawRoutes([*Page().routes(), *health.routes(), key_set])
         self._open = frozenset(route.template for route in self._pages.routes)
         document = DocumentEndpoint(doors, self._admin)

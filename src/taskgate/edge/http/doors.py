@@ -41,6 +41,20 @@ class RunEntries(Protocol):
         ...
 
 
+class Watching(Protocol):
+    """What tells how a gateway does."""
+
+    @property
+    def standings(self) -> Standings: ...
+
+    @property
+    def metrics(self) -> MetricsPage: ...
+
+    def backends(self) -> dict[str, str]:
+        """The states of breakers, by backend."""
+        ...
+
+
 class Past(Protocol):
     """What is kept for long."""
 
@@ -58,16 +72,6 @@ class Past(Protocol):
     def reading(self) -> AuditReading:
         """What was written down."""
         ...
-
-
-class Watching(Protocol):
-    """What tells how a gateway does."""
-
-    @property
-    def standings(self) -> Standings: ...
-
-    @property
-    def metrics(self) -> MetricsPage: ...
 
 
 class DoorSettings(Protocol):

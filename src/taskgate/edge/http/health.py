@@ -1,6 +1,7 @@
 """Health: open to everybody and silent about what runs here; a credential shows the version and the parts.
 
-`/health` and `/health/live` say that the process answers. `/health/ready` asks the store, within 2 seconds.
+`/health` and `/health/live` say that the process answers. `/health/ready` asks the store, within 2 seconds, and tells
+the breakers of the servers behind it; whether they are closed decides nothing here.
 """
 
 from __future__ import annotations
@@ -23,9 +24,17 @@ NOBODY = "............"
 
 
 class HealthEndpoints:
-    """Three questions. `is_leaving`: this gateway is about to end, and callers should go to another."""
+    """Three questions. `is_leaving`: this gateway is about to end, and callers should go to another. `backends`: the
+    states of breakers by the names of backends."""
 
-    def __init__(self, keys: Keys, *, is_leaving: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        is_leaving: Callable[[], bool] = lambda: False,
+        backends: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        self._backends = backends
         self._keys = keys
         self._is_leaving = is_leaving
         self._asked_at = float("-inf")
@@ -44,7 +53,8 @@ class HealthEndpoints:
 
     async def _ready(self, call: Call, _: str) -> None:
         store = "leaving" if self._is_leaving() else await self._store()
-        checks = {"store": store} if call.principal is not None else {}
+        told = {f"breaker.{name}": state for name, state in self._backends().items()}
+        checks = {"store": store, **told} if call.principal is not None else {}
         status = "ok" if store == "ok" else "leaving" if store == "leaving" else "unavailable"
         shape = HealthShape(status=status, service=SERVICE, version=_version_for(call), checks=checks)
         headers = [] if store == "ok" else [(b"retry-after", b"1")]

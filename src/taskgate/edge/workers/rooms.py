@@ -13,6 +13,7 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.settings import LinkSettings
 from taskgate.edge.workers.counters import LinkCounters
+from taskgate.edge.workers.lobby import Lobby
 from taskgate.errors import Unauthenticated
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.ports import Roster
@@ -46,6 +47,7 @@ class WorkerRooms:
     link: LinkSettings
     probe: Callable[[str], None]
     counters: LinkCounters = field(default_factory=LinkCounters)
+    lobby: Lobby
 
     async def renewed(self, principal: Principal, token: str, *, worker_id: str) -> Principal:
         """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""

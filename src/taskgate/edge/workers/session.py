@@ -18,9 +18,10 @@ import msgspec
 
 from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.counters import RoundTrips
+from taskgate.edge.workers.lobby import CROWDED
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
-from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError
+from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError, Unavailable
 from taskgate.events import WorkerLeft
 from taskgate.fleet.fleet import REVOKED
 from taskgate.fleet.holder import Holder
@@ -216,7 +217,15 @@ class WorkerSession:
 
     async def _arrive(self, event: e.Helloed) -> None:
         arrival = Arrival(self._rooms, self._principal, transport=self._transport)
-        holder, welcome = await arrival.of(event, seat=self.seat)
+        try:
+            async with self._rooms.lobby.place():
+                if self.seat.closed is not None:
+                    return  # it has left while it waited
+                holder, welcome = await arrival.of(event, seat=self.seat)
+        except Unavailable as error:
+            if error.code == CROWDED:
+                self.seat.drain(reason=error.detail, reconnect=True, delay_s=error.retry_after_s)
+            raise
         self._holder = holder
         self.seat.say(welcome)
         self._count_credit()

@@ -23,7 +23,7 @@ from taskgate.history.packing import (
 from taskgate.history.ports import EndedRef, HistoryFilter, Place
 from taskgate.lifespan import Lifespan
 from taskgate.runs.run import Run
-from taskgate.stores.mysql.line import TIMEOUT_S, Line
+from taskgate.stores.mysql.line import TIMEOUT_S, Line, guard_of
 from taskgate.stores.mysql.migrating import migrate
 from taskgate.stores.mysql.statements import sql
 
@@ -37,8 +37,9 @@ class MysqlRunArchive:
     """RunArchive on MariaDB or MySQL. Making it does no I/O; `start` connects if the server is there."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._writer = Line(url, name="archive writer", prepare=migrate, timeout_s=timeout_s)
-        self._reader = Line(url, name="archive reader", prepare=migrate, timeout_s=timeout_s)
+        self.backend = guard_of(timeout_s)
+        self._writer = Line(url, name="archive writer", prepare=migrate, timeout_s=timeout_s, guard=self.backend)
+        self._reader = Line(url, name="archive reader", prepare=migrate, timeout_s=timeout_s, guard=self.backend)
         self._life = Lifespan(self._writer, self._reader)
 
     async def start(self) -> None:

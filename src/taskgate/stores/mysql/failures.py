@@ -9,6 +9,7 @@ import pymysql
 
 from taskgate.errors import InvalidInput, StoreError, TaskgateError, Unavailable
 
+AWAY = "ARCHIVE_AWAY"
 _LOST = frozenset({0, 1053, 1927, 2003, 2006, 2013, 2014, 2055, 4031})
 _BUSY = frozenset({1040, 1203, 1205, 1206, 1213, 1226, 1317, 1969, 3024})
 _FULL = frozenset({3, 28, 1021, 1026, 1114})
@@ -32,6 +33,11 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, OSError)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether nobody answers there, said of a translated error: a line that was lost has been made again by then."""
+    return isinstance(error, Unavailable) and error.code == AWAY
+
+
 def number_of(error: BaseException) -> int:
     """The server's or the driver's number of an error, -1 for none."""
     number = error.args[0] if error.args else -1
@@ -50,7 +56,7 @@ def translated(error: BaseException) -> TaskgateError:
 def _meaning(error: BaseException) -> TaskgateError:
     number = number_of(error)
     if is_lost(error):
-        return Unavailable("the archive's server is away", code="ARCHIVE_AWAY", retry_after_s=2.0)
+        return Unavailable("the archive's server is away", code=AWAY, retry_after_s=2.0)
     if number in _BUSY:
         return Unavailable("the archive's server is busy", code="ARCHIVE_BUSY", retry_after_s=1.0)
     if number in _FULL:

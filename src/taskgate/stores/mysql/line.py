@@ -2,7 +2,8 @@
 
 What is performed here is performed as one transaction, and must be such that doing it twice does no harm: where the
 connection turns out to be dead at once (the server was restarted meanwhile), it is done again on a fresh one. A server
-that stands still is waited for until `timeout_s`; whoever asked hears `Unavailable` then.
+that stands still is waited for until `timeout_s`; whoever asked hears `Unavailable` then, and whoever asks after that
+hears it at once, until a probe is answered (`stores/guarding.py`).
 Every fresh connection is looked at: may its server be trusted with what it confirms, and how large may a packet be?
 """
 
@@ -21,12 +22,14 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from taskgate.errors import InvalidInput, StoreError, TaskgateError, Unavailable
-from taskgate.stores.mysql.failures import is_lost, translated
+from taskgate.stores.guarding import Guard
+from taskgate.stores.mysql.failures import is_away, is_lost, translated
 
 _log = logging.getLogger(__name__)
 CONNECT_S = 3.0
 TIMEOUT_S = 10.0
 AT_ONCE_S = 1.0
+AWAY_S = 2.0
 SMALLEST_PACKET = 1 << 20
 SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES', time_zone = '+00:00'",
@@ -41,7 +44,15 @@ Work = Callable[[Cursor], Outcome]
 class Line:
     """A way to one database. `prepare` is called with every fresh connection, before anything else."""
 
-    def __init__(self, url: str, *, name: str, prepare: Callable[[Cursor], None], timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        prepare: Callable[[Cursor], None],
+        timeout_s: float = TIMEOUT_S,
+        guard: Guard | None = None,
+    ) -> None:
         self._arguments = arguments_of(url)
         self._name = name
         self._prepare = prepare
@@ -49,6 +60,8 @@ class Line:
         self._connection: Connection[Cursor] | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._has_warned = False
+        self._turn = asyncio.Lock()
+        self.guard = guard or guard_of(timeout_s)
         self.packet_bytes = SMALLEST_PACKET
 
     async def start(self) -> None:
@@ -71,9 +84,20 @@ class Line:
 
     async def use(self, work: Work[Outcome]) -> Outcome:
         """What `work(cursor)` returns, committed. A caller that is cancelled before its turn withdraws it."""
-        if self._thread is None:
-            raise StoreError("the store is closed", code="STORE_CLOSED")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._perform, work)
+        async with self._turn:
+            if self._thread is None:
+                raise StoreError("the store is closed", code="STORE_CLOSED")
+            turn = self.guard.enter()
+            try:
+                outcome = await asyncio.get_running_loop().run_in_executor(self._thread, self._perform, work)
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    self.guard.given_up(turn)
+                else:
+                    (self.guard.silent if is_away(error) else self.guard.answered)(turn)
+                raise
+            self.guard.answered(turn)
+            return outcome
 
     # ---------------------------------------------------------------- in the thread
 
@@ -145,6 +169,11 @@ class Line:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection._force_close()  # type: ignore[attr-defined]
+
+
+def guard_of(timeout_s: float) -> Guard:
+    """The breaker that all lines to one server share. A line asks one thing at a time, so one silence is enough."""
+    return Guard("archive", patience_s=timeout_s, code="ARCHIVE_AWAY", failures=1, open_s=AWAY_S)
 
 
 def arguments_of(url: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class _SchemaPool(Pool):
     """A pool whose sessions see the archive's tables by their names."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url, size=POOL_SIZE, patience_s=PATIENCE_S, name="taskgate archive")
+        super().__init__(url, size=POOL_SIZE, patience_s=PATIENCE_S, name="taskgate archive", backend="archive")
         self._settings["search_path"] = SCHEMA
 
 
@@ -43,6 +43,7 @@ class PostgresRunArchive:
 
     def __init__(self, url: str) -> None:
         self._pool = _SchemaPool(url)
+        self.backend = self._pool.guard
         self._opening = asyncio.Lock()
         self._is_open = False
 

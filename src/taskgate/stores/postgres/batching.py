@@ -94,6 +94,8 @@ class Batcher(Generic[Item, Outcome]):
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         if not self._open:
             future.set_exception(StoreError("the store is closed", code="STORE_CLOSED"))
+        elif (refused := self._pool.guard.refusal()) is not None:
+            future.set_exception(refused)
         elif self._weight >= BACKLOG_LIMIT:
             future.set_exception(Unavailable("the store is far behind", code="STORE_BEHIND", retry_after_s=1.0))
         else:

@@ -54,6 +54,13 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether nobody answers there, said of an error of connecting."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _state(error) == "57P03" or _state(error).startswith("08")
+    return is_lost(error)
+
+
 def is_contended(error: BaseException) -> bool:
     """Whether the same statement may simply be performed again."""
     return isinstance(error, asyncpg.PostgresError) and _state(error) in CONTENDED

@@ -3,7 +3,7 @@
 Whoever asks hears within `PATIENCE_S`: an answer, or `Unavailable` (F12). Patience is counted in slices, so that a
 process which stood still itself does not take its own sleep for a server that hangs. A statement that was given up
 takes its connection with it: nothing waits for a frozen server, and the pool makes a new one when it is back, so
-that nothing has to be restarted.
+that nothing has to be restarted. While nobody answers at all, callers are refused at once (`stores/guarding.py`).
 
 Every session asks for `synchronous_commit=on` and shows that it has it: an answer means that the log is on disk.
 Statements are prepared once and planned anew each time, for tables that are as large as they are then: a plan that
@@ -22,7 +22,8 @@ import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
 from taskgate.errors import StoreError, Unavailable
-from taskgate.stores.postgres.failures import translated
+from taskgate.stores.guarding import Guard
+from taskgate.stores.postgres.failures import is_away, is_lost, translated
 
 _log = logging.getLogger(__name__)
 PATIENCE_S = 1.75  # 503 within two seconds
@@ -42,7 +43,8 @@ class _Session(asyncpg.Connection):
 
 
 class Pool:
-    """Connections to the database of `url`; a part. `patience_s` is what one caller waits."""
+    """Connections to the database of `url`; a part. `patience_s` is what one caller waits, `backend` the name under
+    which operators see it."""
 
     def __init__(
         self,
@@ -52,10 +54,12 @@ class Pool:
         statement_timeout_s: float = 10.0,
         patience_s: float = PATIENCE_S,
         name: str = "taskgate",
+        backend: str = "store",
     ) -> None:
         self.url = driver_url(url)
         self.size = size
         self.patience_s = patience_s
+        self.guard = Guard(backend, patience_s=patience_s)
         self._settings = {
             "application_name": name,
             "statement_timeout": str(int(statement_timeout_s * 1000)),
@@ -114,9 +118,10 @@ class Pool:
         Failures come out translated. A caller that is cancelled, or that has waited long enough, leaves nothing
         behind: the connection is cut.
         """
-        task = asyncio.ensure_future(self.perform(work))
+        patience_s = self.patience_s if patience_s is None else patience_s
+        task = asyncio.ensure_future(self.perform(work, patience_s=patience_s))
         try:
-            if await is_over(task, self.patience_s if patience_s is None else patience_s):
+            if await is_over(task, patience_s):
                 return task.result()
         except Exception as error:
             raise translated(error) from error
@@ -124,17 +129,36 @@ class Pool:
             task.cancel()
         raise Unavailable("the database does not answer", code="STORE_SLOW", retry_after_s=1.0)
 
-    async def perform(self, work: Work[Outcome]) -> Outcome:
-        """As `use`, with the driver's own errors and without a bound: for writers that have theirs."""
+    async def perform(self, work: Work[Outcome], *, patience_s: float | None = None) -> Outcome:
+        """As `use`, with the driver's own errors and without a bound: for writers that have theirs. Who cancels it
+        after `patience_s` says that the server was silent; not who waited for a connection that others here used."""
         pool = self._pool
         if pool is None:
             raise StoreError("the store is closed", code="STORE_CLOSED")
-        connection = await pool.acquire()
+        guard = self.guard
+        turn = guard.enter()
         try:
-            return await work(connection)
-        except asyncio.CancelledError:
-            connection.terminate()
+            connection = await pool.acquire()
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                (guard.silent if is_away(error) else guard.answered)(turn)
+            elif pool.get_idle_size() == 0 and pool.get_size() >= self.size:
+                guard.lost(turn)
+            else:
+                guard.given_up(turn, patience_s=patience_s)
             raise
+        try:
+            outcome = await work(connection)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                guard.given_up(turn, patience_s=patience_s)
+                connection.terminate()
+            else:
+                (guard.lost if is_lost(error) else guard.answered)(turn)
+            raise
+        else:
+            guard.answered(turn)
+            return outcome
         finally:
             await pool.release(connection)
 

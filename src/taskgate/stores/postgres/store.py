@@ -42,7 +42,12 @@ class PostgresStore:
         )
         # What may come in floods, logs and recorded calls, never takes a connection that a submit waits for.
         self.floods = Pool(
-            url, size=flood_size, statement_timeout_s=statement_timeout_s, patience_s=FLOOD_S, name="taskgate floods"
+            url,
+            size=flood_size,
+            statement_timeout_s=statement_timeout_s,
+            patience_s=FLOOD_S,
+            name="taskgate floods",
+            backend="journal",
         )
         self.moment = moment_of(clock)
         self.ledger = PostgresRunLedger(self.pool, self.moment, probe=probe)

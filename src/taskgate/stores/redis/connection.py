@@ -17,6 +17,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from taskgate.errors import StoreError, Unavailable
 from taskgate.lifespan import TaskSet
+from taskgate.stores.guarding import Watched
 from taskgate.stores.redis.dialling import Dialler, pauses
 from taskgate.stores.redis.failures import away, translated
 from taskgate.stores.redis.fitness import Server, judged
@@ -36,6 +37,7 @@ class RedisConnection:
         self._pipe: Pipe | None = None
         self._returns: list[Callable[[], None]] = []
         self.server: Server | None = None
+        self.standing = Watched("redis")
         self.tasks = TaskSet()
 
     @property
@@ -90,6 +92,7 @@ class RedisConnection:
 
     def _ask(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
         if self._pipe is None:
+            self.standing.refused_count += 1
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             answer.set_exception(away("there is no connection"))
             return answer
@@ -114,8 +117,10 @@ class RedisConnection:
             while True:
                 why = await pipe.ended()
                 self._pipe = None
+                self.standing.cut()
                 _log.warning("the connection to %s is lost: %s", self._dialler.place, why.detail)
                 self._pipe = pipe = await self._returned()
+                self.standing.stands()
                 _log.warning("the connection to %s stands again", self._dialler.place)
                 for told in self._returns:
                     told()
