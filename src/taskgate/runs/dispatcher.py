@@ -18,13 +18,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.lifespan import TaskSet
 from taskgate.runs.definitions import Definitions
-from taskgate.runs.matching import Matcher
+from taskgate.runs.matching import Crowd, Matcher
 from taskgate.runs.ports import Claim, QueuedRef, ReadyQueue, ReadySignal, RunLedger
 from taskgate.runs.run import Run
 from taskgate.runs.task import QueueKey
@@ -32,6 +33,15 @@ from taskgate.runs.task import QueueKey
 _log = logging.getLogger(__name__)
 TAKE_LIMIT = 256
 PAUSE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """Queues that had less than was asked for, as far as a site sees, after so many notes of the matcher."""
+
+    queues: list[QueueKey]
+    site_id: str | None
+    notes: int
 
 
 class Dispatcher:
@@ -158,42 +168,52 @@ class Dispatcher:
                 self._wake.set()
 
     async def _round(self) -> bool:
-        """Take once for every worker with credit, claim all of it in one commit; False when nothing moved."""
+        """Take once for every crowd of workers, claim all of it in one commit; False when nothing moved."""
         claims: list[Claim] = []
         refs: list[QueuedRef] = []
+        end: _End | None = None
         try:
-            for holder in self._matcher.seekers.of({queue.task for queue in self._matcher.backlog}):
-                if not self._matcher.backlog:
-                    break
-                for ref in await self._take(holder):
-                    claims.append(Claim(run_id=ref.run_id, grant=self._matcher.grant(holder)))
-                    refs.append(ref)
-            if not claims:
-                return False
-            self._probe("take|claim")
-            claimed = await self._claim(claims)
+            for crowd in self._matcher.crowds():
+                await self._forget(end)
+                end = await self._take(crowd, refs=refs, claims=claims)
+            if claims:
+                self._probe("take|claim")
+                claimed = await self._claim(claims)
+                self._matcher.release([claim.grant for claim, run in zip(claims, claimed, strict=True) if run is None])
         except (NotNow, StoreError, asyncio.CancelledError):
-            # what was taken for one worker must not go with what could not be asked for the next
+            # what was taken for one crowd must not go with what could not be asked for the next
             self._matcher.release([claim.grant for claim in claims])
-            self._matcher.note(refs)
-            await self._ready.offer(refs)
+            await self._give_back(refs)
             raise
-        self._matcher.release([claim.grant for claim, run in zip(claims, claimed, strict=True) if run is None])
-        return True
+        await self._forget(end)  # what was found goes out first
+        return bool(claims)
 
-    async def _take(self, holder: Holder) -> list[QueuedRef]:
-        """Waiting runs for one worker, as many as it has credit for."""
-        queues = self._matcher.candidates(holder) if holder.free > 0 else []
-        if not queues:
-            return []
-        limit, notes = min(holder.free, TAKE_LIMIT), self._matcher.notes
-        taken = await self._ready.take(queues, limit, site_id=holder.site_id)
-        if len(taken) < limit:
-            # a worker of one site has seen the end of that site's runs only
-            left = await self._left() if holder.site_id is not None else {}
-            if notes == self._matcher.notes and left is not None:
-                self._matcher.backlog.difference_update(queue for queue in queues if not left.get(queue))
-        return taken
+    async def _take(self, crowd: Crowd, *, refs: list[QueuedRef], claims: list[Claim]) -> _End | None:
+        """Take waiting runs for a crowd, as many as it has credit for; where its queues end, if that was seen."""
+        queues = [queue for queue in crowd.queues if queue in self._matcher.backlog]
+        limit, notes = min(crowd.free, TAKE_LIMIT), self._matcher.notes
+        if not queues or limit <= 0:
+            return None
+        taken = await self._ready.take(queues, limit, site_id=crowd.site_id)
+        refs += taken
+        grants = self._matcher.grants(crowd, len(taken))
+        claims += [Claim(run_id=ref.run_id, grant=grant) for ref, grant in zip(taken, grants, strict=False)]
+        if len(grants) < len(taken):
+            await self._give_back(taken[len(grants) :])
+        return _End(queues=queues, site_id=crowd.site_id, notes=notes) if len(taken) < limit else None
+
+    async def _forget(self, end: _End | None) -> None:
+        """Queues that are empty are no backlog, unless there was news of some meanwhile."""
+        if end is None:
+            return
+        # a worker of one site has seen the end of that site's runs only
+        left = await self._left() if end.site_id is not None else {}
+        if end.notes == self._matcher.notes and left is not None:
+            self._matcher.backlog.difference_update(queue for queue in end.queues if not left.get(queue))
+
+    async def _give_back(self, refs: list[QueuedRef]) -> None:
+        self._matcher.note(refs)
+        await self._ready.offer(refs)
 
     async def _left(self) -> dict[QueueKey, int] | None:
         """How much waits, None while nobody can tell: who has taken something must not lose it by asking."""

@@ -7,6 +7,7 @@ it may be lost or wrong: the ready queue and the ledger are asked before anythin
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
@@ -15,6 +16,20 @@ from taskgate.runs.ports import Grant, QueuedRef
 from taskgate.runs.run import Run
 from taskgate.runs.seeking import Seekers, burden
 from taskgate.runs.task import QueueKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Workers with credit that may be given from the same queues of the same site, the least loaded first."""
+
+    queues: tuple[QueueKey, ...]
+    site_id: str | None
+    holders: list[Holder]
+
+    @property
+    def free(self) -> int:
+        """How many offers they will take together right now."""
+        return sum(holder.free for holder in self.holders)
 
 
 class Matcher:
@@ -78,11 +93,29 @@ class Matcher:
             self.backlog.add(queue)
         self.notes += 1
 
-    def candidates(self, holder: Holder) -> list[QueueKey]:
+    def crowds(self) -> list[Crowd]:
+        """The workers with credit for what waits, each in one crowd: what is asked for one is asked for all."""
+        found: dict[tuple[tuple[QueueKey, ...], str | None], Crowd] = {}
+        for holder in self.seekers.of({queue.task for queue in self.backlog}):
+            queues, site_id = self._candidates(holder), holder.site_id
+            if queues:
+                crowd = found.setdefault((queues, site_id), Crowd(queues=queues, site_id=site_id, holders=[]))
+                crowd.holders.append(holder)
+        return list(found.values())
+
+    def grants(self, crowd: Crowd, count: int) -> list[Grant]:
+        """So many leases for this crowd, the first worker's credit first; fewer when credit has been used meanwhile."""
+        granted: list[Grant] = []
+        for holder in crowd.holders:
+            while len(granted) < count and holder.free > 0:
+                granted.append(self.grant(holder))
+        return granted
+
+    def _candidates(self, holder: Holder) -> tuple[QueueKey, ...]:
         """The queues with waiting runs that this worker may be given from."""
-        return [
+        return tuple(
             queue
             for task in holder.tasks
             for queue in self._known.get(task, ())
             if queue in self.backlog and holder.can_do(task, version=queue.version, labels=queue.labels)
-        ]
+        )
