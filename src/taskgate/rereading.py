@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from taskgate.errors import NotNow, StoreError
+from taskgate.errors import TaskgateError
 from taskgate.lifespan import TaskSet
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Rereader:
             waiting, self._waiting = self._waiting, []
             try:
                 await self._read()
-            except (NotNow, StoreError) as error:
+            except TaskgateError as error:
                 _log.warning("%s cannot be read again: %s", self._topic, error)
                 self._asked.set()
                 await asyncio.sleep(self._pause_s * 10)

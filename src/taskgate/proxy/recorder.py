@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 from taskgate.clock import Clock
-from taskgate.errors import NotNow, StoreError
+from taskgate.errors import CallerError, NotNow, StoreError
 from taskgate.ids import new_id
 from taskgate.lifespan import TaskSet
 from taskgate.proxy.masking import MARGIN_BYTES, Masker
@@ -106,6 +106,9 @@ class Recorder:
                     _log.warning("records of calls wait: %s", error)
                     self.take(batch)
                     await asyncio.sleep(AGAIN_S)
+                except CallerError as error:  # what no store can keep is not tried for ever, nor a reason to end
+                    _log.warning("%d records of calls cannot be kept: %s", len(batch), error)
+                    self.dropped_count += len(batch)
                 self._tell()
 
     def _tell(self) -> None:

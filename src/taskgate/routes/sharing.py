@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from taskgate.clock import Clock
-from taskgate.fleet.neighbours import Neighbours
+from taskgate.fleet.neighbours import GatewayPost, Neighbours
 from taskgate.lifespan import TaskSet
 from taskgate.rereading import Announcer, News, Rereader
 from taskgate.routes.ports import ServiceBook
@@ -154,7 +154,7 @@ class Sharing:
         """Leases that began later elsewhere than what is known here."""
         now, ago = self._clock.now(), self._clock.monotonic()
         for post in self._neighbours.posts() if self._neighbours is not None else ():
-            said = msgspec.json.decode(post.more.get(SAID, msgspec.Raw(b"{}")), type=dict[str, Renewal])
+            said = _leases_in(post)
             for name, renewal in said.items():
                 lease = self._standing.leases.get(name)
                 if lease is None or name not in self._standing.services:
@@ -163,3 +163,11 @@ class Sharing:
                 if until > lease.until + SLACK_S:
                     self._standing.renew(name, by_itself=renewal.is_kept_up)
                     self._standing.leases[name].until = until
+
+
+def _leases_in(post: GatewayPost) -> dict[str, Renewal]:
+    """What a gateway says of its leases; nothing where it speaks as another version does."""
+    try:
+        return msgspec.json.decode(post.more.get(SAID, msgspec.Raw(b"{}")), type=dict[str, Renewal])
+    except msgspec.MsgspecError:
+        return {}

@@ -16,6 +16,7 @@ from taskgate.runs.ports import Leadership
 
 _log = logging.getLogger(__name__)
 TERM_S = 60.0
+DISAGREE = "GATEWAYS_DISAGREE"
 
 
 class Agreement:
@@ -37,12 +38,14 @@ class Agreement:
 
     async def _hold(self) -> None:
         if await self._leadership.campaign(self._subject, self.value, duration_s=TERM_S) is None:
-            raise StoreError(self._refusal, code="GATEWAYS_DISAGREE")
+            raise StoreError(self._refusal, code=DISAGREE)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(TERM_S / 4)
             try:
                 await self._hold()
-            except NotNow as error:
+            except (NotNow, StoreError) as error:
+                if error.code == DISAGREE:
+                    raise
                 _log.warning("the agreement on %s is renewed later: %s", self._subject, error)

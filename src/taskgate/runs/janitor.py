@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from taskgate.clock import Clock
-from taskgate.errors import NotNow, StoreError
+from taskgate.errors import TaskgateError
 from taskgate.fleet.fleet import Fleet
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
@@ -121,7 +121,7 @@ class Janitor:
                 if now >= next_purge:
                     is_done = await self.purge() < PURGE_PAGES * PAGE
                     next_purge = now + (max(self._settings.reconcile_s, 60.0) if is_done else 0.0)
-            except (NotNow, StoreError) as error:
+            except TaskgateError as error:
                 _log.warning("the janitor pauses: %s", error)
 
     async def _expire(self, runs: list[Run]) -> int:

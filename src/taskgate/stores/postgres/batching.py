@@ -84,6 +84,7 @@ class Batcher(Generic[Item, Outcome]):
         self._open = False
         while self._waiting or self._busy:
             await self.tasks.rest(60.0)
+            await asyncio.sleep(0)  # what was asked in this very turn of the loop has no task yet
         await self.tasks.close()
 
     def submit(self, item: Item, *, weight: int = 1) -> asyncio.Future[Outcome]:

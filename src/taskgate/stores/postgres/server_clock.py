@@ -2,7 +2,7 @@
 
 Leases and timers are judged by the database's clock, so what a gateway writes for it to judge, deadlines, delays,
 retries, must be told by the same one: a host that is an hour behind would time out every run with a deadline at once.
-Between two looks at the database time is counted by a clock that nobody sets, so a step of the wall clock moves nothing.
+Between two looks at the database time is counted by a clock that nobody sets: a step of the wall clock moves nothing.
 A look that took long says less, and is believed only where it proves the present value wrong.
 """
 
