@@ -22,7 +22,7 @@ from taskgate.rereading import Rereader
 from taskgate.runs.agreement import Agreement
 from taskgate.runs.duty import Duty
 from taskgate.runs.leases import Leases
-from taskgate.runs.reporting import Reports
+from taskgate.runs.reporting import Reports, end_moved
 from taskgate.runs.tidings import Tidings
 from taskgate.runs.waiting import Waiters
 
@@ -75,7 +75,7 @@ def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Wa
     if ground.registry.sharing is not None:
         parts.append(ground.registry.sharing)
     if ground.neighbours is not None:
-        parts += [_moving(ground, ground.neighbours, reports), ground.neighbours]
+        parts += [_moving(ground, ground.neighbours, leases=leases, reports=reports), ground.neighbours]
     parts.append(
         Tidings(
             stores.signals,
@@ -98,9 +98,9 @@ def _key_review(ground: Ground) -> Rereader:
     )
 
 
-def _moving(ground: Ground, neighbours: Neighbours, reports: Reports) -> Moving:
+def _moving(ground: Ground, neighbours: Neighbours, *, leases: Leases, reports: Reports) -> Moving:
     async def moved(said: Arrived) -> None:
-        await reports.moved(said.worker_id, instance=said.instance, held=said.held)
+        await end_moved(reports, leases, worker_id=said.worker_id, instance=said.instance, held=said.held)
 
     moving = Moving(
         ground.stores.signals,

@@ -11,6 +11,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+import weakref
 from pathlib import Path
 
 import pytest
@@ -43,13 +45,13 @@ class Postgres(Daemon):
     END = signal.SIGINT  # open connections are cut
 
     def __init__(self, folder: Path, *, is_quick: bool = False, settings: dict[str, str] | None = None) -> None:
-        super().__init__(folder)
+        super().__init__(_usable(self, folder))
         self.port = free_port()
         self._bin = binaries()
         self._options = [*(QUICK if is_quick else ()), *_flags(settings or {})]
         self._databases = 0
-        self._owner = _owner(folder)
-        data = str(folder / "data")
+        self._owner = _owner(self.folder)
+        data = str(self.folder / "data")
         self._run("initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
 
     def url(self, database: str = "postgres") -> str:
@@ -108,14 +110,21 @@ class Postgres(Daemon):
             pytest.fail(f"{name}: {made.stderr[-2000:]}")
 
 
+def _usable(server: Postgres, folder: Path) -> Path:
+    """A folder that the server's user can reach: pytest's own are closed to all but root, again and again."""
+    if os.getuid() != 0:
+        return folder
+    place = Path(tempfile.mkdtemp(prefix="taskgate-postgres-"))
+    place.chmod(0o755)
+    weakref.finalize(server, shutil.rmtree, place, ignore_errors=True)
+    return place / folder.name
+
+
 def _owner(folder: Path) -> str | None:
-    """Who has to run the server; the folder, and the way to it, is made usable for them."""
+    """Who has to run the server, and has its folder then."""
     if os.getuid() != 0:
         return None
     shutil.chown(folder, "postgres", "postgres")
-    for parent in folder.parents:
-        if parent.stat().st_uid == 0 and parent != Path(parent.root) and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
     return "postgres"
 
 

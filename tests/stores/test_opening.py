@@ -75,6 +75,8 @@ async def test_f10_a_server_that_must_not_be_used_ends_the_start(
     """The text says what an operator has to change."""
     settings, password = dict(settings), settings.get("requirepass", "")
     settings.pop("requirepass", None)
+    if "cluster-enabled" in settings:
+        settings["cluster-port"] = str(free_port())  # by itself it is the port + 10,000, which need not exist
     server = Redis(tmp_path / "redis", settings=settings)
     server.start()
     if password:

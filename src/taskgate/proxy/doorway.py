@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from taskgate.proxy.head import Draft, Peer
 from taskgate.proxy.line import Line
 from taskgate.proxy.pending import Pending
 from taskgate.proxy.ports import Claims, Front, Head, Item
 from taskgate.proxy.settings import ProxySettings
-from taskgate.proxy.trust import Trust
+from taskgate.proxy.trust import Trust, shown_by
 from taskgate.proxy.turn import Turn
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class Doorway:
             self._default_headers = headers
             self._default_lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         return self._default_lines
+
+    def draft_for(self, peer: Peer, transport: asyncio.BaseTransport) -> Draft:
+        """Where the heads of a connection are read: whom its words about others are believed."""
+        return Draft(
+            believes=peer.is_trusted,
+            certifies=self.certifiers.believes(peer.address),
+            certificate=shown_by(transport),
+        )
 
 
 class Fronts:

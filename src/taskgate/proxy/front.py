@@ -22,7 +22,6 @@ from taskgate.proxy.ports import Head, Item
 from taskgate.proxy.refusal import Refusal
 from taskgate.proxy.repeated import Repeated, remembered
 from taskgate.proxy.sockets import SocketHandOver
-from taskgate.proxy.trust import shown_by
 from taskgate.proxy.turn import NEVER
 from taskgate.proxy.wire import Wire
 
@@ -70,13 +69,8 @@ class CallerConnection(Order):
         if transport.get_extra_info("sslcontext"):
             self.scheme = "https"
         self._peer = Peer(self.address, scheme=self.scheme, trust=doorway.trust)
-        self._draft = Draft(
-            believes=self._peer.is_trusted,
-            certifies=doorway.certifiers.believes(self.address),
-            certificate=shown_by(transport),
-        )
-        self.on_url = self._draft.on_url
-        self.on_header = self._draft.on_header
+        self._draft = doorway.draft_for(self._peer, transport)
+        self.on_url, self.on_header = self._draft.on_url, self._draft.on_header
         self._renew_parser()
         self.deadline = self._turn.now + doorway.settings.header_s
         doorway.turn.add(self)

@@ -181,7 +181,7 @@ class ServiceHolder:
 
     async def _result(self, run: Run) -> TaskResult:
         """The run's answer by its service, as a result."""
-        known = self._definitions.remembered(run.definition)
+        known = self._definitions.digests.met(run.definition)
         now = self._clock.now
         if known is None:
             return result_of_error(run, TaskgateError("the definition is lost", code="DEFINITION_LOST"), now=now())

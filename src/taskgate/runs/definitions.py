@@ -24,13 +24,39 @@ class Known:
         self.schema = Schema(bytes(definition.input_schema)) if definition.input_schema is not None else None
 
 
+class Digests:
+    """Any definition by its digest: what runs were accepted under, current or not."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._met: dict[str, Known] = {}
+
+    async def find(self, digest: str) -> Known | None:
+        """The definition a run was accepted under; None only when a catalogue lost it."""
+        known = self._met.get(digest)
+        if known is None:
+            definition = await self._catalogue.find(digest)
+            if definition is None:
+                return None
+            known = self._met[digest] = Known(definition)
+        return known
+
+    def met(self, digest: str) -> Known | None:
+        """Like `find` without I/O: None for a definition that this process has not met yet."""
+        return self._met.get(digest)
+
+    def keep(self, known: Known) -> Known:
+        """Know this one, unless its twin is known already; returns the one that is."""
+        return self._met.setdefault(known.digest, known)
+
+
 class Definitions:
-    """Current definitions by (site, name, version), and any definition by digest."""
+    """Current definitions by (site, name, version); `digests` knows the others too."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._current: dict[tuple[str, str], dict[str, Known]] = {}
-        self._by_digest: dict[str, Known] = {}
+        self.digests = Digests(catalogue)
         self._change_count = 0
 
     def known(self, site_id: str, name: str, *, version: str = "") -> Known | None:
@@ -57,16 +83,6 @@ class Definitions:
             if versions and (site_id is None or owner in (site_id, SHARED))
         ]
 
-    async def of_digest(self, digest: str) -> Known | None:
-        """The definition a run was accepted under; None only when a catalogue lost it."""
-        known = self._by_digest.get(digest)
-        if known is None:
-            definition = await self._catalogue.find(digest)
-            if definition is None:
-                return None
-            known = self._by_digest[digest] = Known(definition)
-        return known
-
     async def reread(self) -> None:
         """Make current what the catalogue says now: other gateways save definitions too."""
         seen, loaded = -1, list[TaskDefinition]()
@@ -75,8 +91,7 @@ class Definitions:
             loaded = await self._catalogue.load()
         fresh: dict[tuple[str, str], dict[str, Known]] = {}
         for definition in loaded:
-            digest = digest_of(definition)
-            known = self._by_digest.get(digest) or self._by_digest.setdefault(digest, Known(definition))
+            known = self.digests.met(digest_of(definition)) or self.digests.keep(Known(definition))
             fresh.setdefault((definition.site_id, definition.name), {})[definition.version] = known
         self._current = fresh
 
@@ -92,11 +107,7 @@ class Definitions:
         versions = self._current.setdefault((definition.site_id, definition.name), {})
         versions.pop(definition.version, None)
         versions[definition.version] = known
-        self._by_digest[known.digest] = known
-
-    def remembered(self, digest: str) -> Known | None:
-        """Like `of_digest` without I/O: None for a definition that this process has not met yet."""
-        return self._by_digest.get(digest)
+        self.digests.keep(known)
 
     def versions(self, owner: str, name: str) -> dict[str, Known]:
         """The current versions that exactly this site (or `SHARED`) owns."""

@@ -74,7 +74,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Offer what an earlier life left queued, then begin to pump."""
         self.tasks.spawn(self._listen(self._ready.listen()), name="dispatcher news")
-        await (self.look() if self.is_shared else self.reconcile())
+        await self.reconcile(leads=not self.is_shared)
         self.tasks.spawn(self._pump(), name="dispatcher pump")
 
     async def stop(self) -> None:
@@ -114,8 +114,14 @@ class Dispatcher:
         finally:
             self._matcher.release([grant])  # what was delivered is settled, and is not given back
 
-    async def reconcile(self) -> int:
-        """Offer every queued run of the ledger again (offering is idempotent); returns how many there are."""
+    async def reconcile(self, *, leads: bool = True) -> int:
+        """Offer every queued run of the ledger again (offering is idempotent); returns how many there are.
+
+        Where another gateway leads, that is its work: here we look into the ready queue alone.
+        """
+        if not leads:
+            await self._look()
+            return 0
         self.wake()
         after, count = "", 0
         while page := await self._ledger.queued(after, 1000):
@@ -126,7 +132,7 @@ class Dispatcher:
             self._wake.set()
         return count
 
-    async def look(self) -> None:
+    async def _look(self) -> None:
         """Find the queues in which something waits, whoever put it there: news of it may have been missed."""
         depth = await self._left()
         if depth is None:
@@ -228,7 +234,7 @@ class Dispatcher:
         for run, claim in zip(runs, claims, strict=True):
             if run is None:
                 continue
-            if await self._definitions.of_digest(run.definition) is None:
+            if await self._definitions.digests.find(run.definition) is None:
                 _log.error("run %s is given to nobody: its definition %s is lost", run.id, run.definition)
                 self._matcher.release([claim.grant])  # its lease runs out, and the end of a lease fails it
                 continue

@@ -112,7 +112,7 @@ class Janitor:
                 if has_begun or self._clock.monotonic() >= next_reconcile:
                     next_reconcile = self._clock.monotonic() + self._settings.reconcile_s
                     # who has just begun to lead cannot know what became of what its predecessor offered
-                    await (self._dispatcher.reconcile() if leads else self._dispatcher.look())
+                    await self._dispatcher.reconcile(leads=leads)
                 if not leads:
                     await self.end_overdue()
                     continue

@@ -81,7 +81,7 @@ class Leasing:
                 continue
             held = self._leases.find(receipt)
             if held is None:
-                await self._definitions.of_digest(run.definition)
+                await self._definitions.digests.find(run.definition)
                 held = Held(run, holder.id, instance=holder.instance, expires_at=self._clock.monotonic())
                 held.introduced = run.lease is not None and run.lease.accepted
                 self._leases.put(held)

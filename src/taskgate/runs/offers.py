@@ -21,7 +21,7 @@ def offer_of(run: Run, definitions: Definitions, *, offer_s: float) -> Task:
         tenant["user_id"] = run.tenant.user_id
     if run.tenant.app_id:
         tenant["app_id"] = run.tenant.app_id
-    known = definitions.remembered(run.definition)
+    known = definitions.digests.met(run.definition)
     return Task(
         run_id=run.id,
         tracking_id=run.id,
@@ -45,5 +45,5 @@ def timeout_of(run: Run, definitions: Definitions) -> float | None:
     """The start-to-close limit of the run's present target: the caller's own, else the target's; None = none."""
     if run.timeout_s is not None:
         return run.timeout_s
-    known = definitions.remembered(run.definition)
+    known = definitions.digests.met(run.definition)
     return known.chain[run.chain_position].timeout_s if known is not None else None

@@ -39,8 +39,16 @@ class Reports:
         self._fleet = fleet
         self._settings = settings
 
-    async def results(self, results: Sequence[TaskResult], *, worker_id: str = "") -> list[Ack]:
-        """One answer per result, in order, after its commit. The same result again is `replayed`."""
+    async def results(
+        self, results: Sequence[TaskResult], *, worker_id: str = "", may_be_bare: bool = False
+    ) -> list[Ack]:
+        """One answer per result, in order, after its commit. The same result again is `replayed`.
+
+        `may_be_bare`: one without a receipt is completed from the lease that this worker has by the ledger's word.
+        Simple clients know no receipts; one that came from another gateway brings results of runs unknown here.
+        """
+        if may_be_bare:
+            results = await self._completed(results, worker_id)
         helds = [self._leases.find(_receipt(result)) for result in results]
         runs = await self._runs_of(results)
         changes = [
@@ -56,15 +64,6 @@ class Reports:
             verdict = next(settled).verdict if change is not None else Applied.STALE
             acks.append(Ack(run_id=result.run_id, attempt=result.attempt, verdict=verdict.value))
         return acks
-
-    async def placed(self, results: Sequence[TaskResult], *, worker_id: str) -> list[TaskResult]:
-        """The results, those without a receipt completed from the lease that this worker has by the ledger's word.
-
-        Simple clients know no receipts; one that came from another gateway brings results of runs unknown here.
-        """
-        bare = [result.run_id for result in results if not result.lease_token and is_id(result.run_id)]
-        found = {run.id: run for run in await self._book.get(bare) if run is not None} if bare else {}
-        return [_completed(result, found.get(result.run_id), worker_id) for result in results]
 
     async def refused(self, holder: Holder, refusals: Sequence[Refuse]) -> None:
         """Offers that came back; `unknown_task` and `schema` also strike the task off that worker."""
@@ -93,19 +92,6 @@ class Reports:
         await self._settler.settle(changes)
         for held in helds:
             self.release(held)
-
-    async def moved(self, worker_id: str, *, instance: str, held: Sequence[tuple[str, int]]) -> None:
-        """The worker is connected to another gateway now, from where it reports what it still holds.
-
-        What an older process of it held and the new one does not is ended at once; the rest is forgotten here.
-        """
-        gone: list[Held] = []
-        for one in self._leases.of_worker(worker_id):
-            if one.instance != instance and (one.run.id, one.run.attempt) not in held:
-                gone.append(one)
-            else:
-                self._leases.drop(one, tell=False)
-        await self.lost(gone, reason="the worker's link process died")
 
     async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
         """Like `lost`, for receipts that a goodbye names."""
@@ -143,6 +129,11 @@ class Reports:
             holder.seat.cancel(held.run.id, held.run.attempt, reason=order)
 
     # ---------------------------------------------------------------- reading a report
+
+    async def _completed(self, results: Sequence[TaskResult], worker_id: str) -> list[TaskResult]:
+        bare = [result.run_id for result in results if not result.lease_token and is_id(result.run_id)]
+        found = {run.id: run for run in await self._book.get(bare) if run is not None} if bare else {}
+        return [_completed(result, found.get(result.run_id), worker_id) for result in results]
 
     async def _runs_of(self, results: Sequence[TaskResult]) -> list[Run | None]:
         """The run behind each result as its holder knew it, None when the receipt is not good."""
@@ -193,6 +184,22 @@ class Reports:
         holder = self._fleet.find(worker_id)
         if holder is not None and holder.held.get(run_id) == attempt:
             del holder.held[run_id]
+
+
+async def end_moved(
+    reports: Reports, leases: Leases, *, worker_id: str, instance: str, held: Sequence[tuple[str, int]]
+) -> None:
+    """The worker is connected to another gateway now, from where it reports what it still holds.
+
+    What an older process of it held and the new one does not is ended at once; the rest is forgotten here.
+    """
+    gone: list[Held] = []
+    for one in leases.of_worker(worker_id):
+        if one.instance != instance and (one.run.id, one.run.attempt) not in held:
+            gone.append(one)
+        else:
+            leases.drop(one, tell=False)
+    await reports.lost(gone, reason="the worker's link process died")
 
 
 def _receipt(said: TaskResult | Refuse | Stopped) -> Receipt:

@@ -111,7 +111,7 @@ class Settler:
     async def _rules_for(self, change: Change) -> tuple[TaskDefinition, Event]:
         """The run's definition and what happened to it. Where the definition is lost, this run fails and no other;
         an answer that is there already, and a caller's word, still count."""
-        known = await self._definitions.of_digest(change.run.definition)
+        known = await self._definitions.digests.find(change.run.definition)
         if known is not None:
             return known.definition, change.event
         _log.error("run %s fails: its definition %s is lost", change.run.id, change.run.definition)

@@ -87,7 +87,9 @@ def open_stores(
     if scheme == "sqlite":
         return _on_sqlite(Path(rest), clock, probe, sharing)
     if scheme == "postgresql":
-        return _on_postgres(url, database or DatabaseSettings(), sharing, clock, probe)
+        from taskgate.stores.on_postgres import on_postgres
+
+        return on_postgres(url, database=database or DatabaseSettings(), sharing=sharing, clock=clock, probe=probe)
     raise InvalidInput(f"no store is named {scheme}:", code="UNKNOWN_STORE", extra={"path": "database.url"})
 
 
@@ -149,54 +151,4 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
         board=sharing.board,
         parts=(store, journal, calls, audit, *sharing.parts),
         backends=sharing.backends,
-    )
-
-
-def _on_postgres(
-    url: str, database: DatabaseSettings, sharing: Sharing, clock: Clock, probe: Callable[[str], None]
-) -> Stores:
-    from taskgate.stores.postgres.audit import PostgresAuditLog
-    from taskgate.stores.postgres.calls import PostgresCallRecords
-    from taskgate.stores.postgres.catalogue import PostgresCatalogue
-    from taskgate.stores.postgres.census import PostgresCensus
-    from taskgate.stores.postgres.ended import PostgresEndedRuns
-    from taskgate.stores.postgres.journal import PostgresJournal
-    from taskgate.stores.postgres.keys import PostgresKeyRing
-    from taskgate.stores.postgres.occupancy import Occupancy
-    from taskgate.stores.postgres.roster import PostgresRoster
-    from taskgate.stores.postgres.services import PostgresServiceBook
-    from taskgate.stores.postgres.store import PostgresStore
-    from taskgate.stores.postgres.tokens import PostgresTokenBook
-
-    store = PostgresStore(
-        url,
-        clock=clock,
-        pool_size=database.pool_size,
-        statement_timeout_s=database.statement_timeout_s,
-        probe=probe,
-    )
-    journal = PostgresJournal(store.floods, relay=sharing.relay)
-    return Stores(
-        ledger=store.ledger,
-        book=store.book,
-        ended=PostgresEndedRuns(store.pool),
-        audit=PostgresAuditLog(store.pool),
-        census=PostgresCensus(store.pool),
-        ready=sharing.ready,
-        journal=journal,
-        catalogue=PostgresCatalogue(store.pool),
-        keyring=PostgresKeyRing(store.pool),
-        roster=PostgresRoster(store.pool),
-        leadership=store.leadership,
-        clock=store.clock,
-        signals=sharing.signals,
-        services=PostgresServiceBook(store.pool),
-        calls=PostgresCallRecords(store.floods),
-        token_book=PostgresTokenBook(store.pool, store.moment),
-        buckets=sharing.buckets,
-        one_use=sharing.one_use,
-        board=sharing.board,
-        parts=(store, Occupancy(url, is_alone=not sharing.parts), journal, *sharing.parts),
-        backends=(store.pool.guard, store.floods.guard, *sharing.backends),
-        is_shared=bool(sharing.parts),
     )

@@ -151,7 +151,7 @@ async def test_a_slow_service_is_left_behind_and_cut(town: Town) -> None:
     await town.upstream.came.wait()
     crew = await town.crew("w1", "double")
     town.clock.advance(20.1)
-    assert await town.gateway.moves.janitor.sweep() == 1
+    await town.gateway.moves.janitor.sweep()  # unless the gateway's own was first
     await town.until(lambda: crew.offers and town.upstream.cut_count == 1)
     await crew.finish(crew.offers[0], "quick")
     first = (await town.run(run)).attempts[0]

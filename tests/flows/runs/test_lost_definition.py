@@ -11,7 +11,7 @@ from tests.flows.runs.house import ADMIN, House
 
 def forget(house: House, run: Run, monkeypatch: Any) -> None:
     """Lose the run's definition, in memory and in the catalogue."""
-    house.gateway.definitions._by_digest.pop(run.definition, None)
+    house.gateway.definitions.digests._met.pop(run.definition, None)
     find = house.gateway.stores.catalogue.find
 
     async def lost(digest: str) -> TaskDefinition | None:

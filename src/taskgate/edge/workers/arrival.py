@@ -57,9 +57,8 @@ class Arrival:
             metadata=hello.metadata,
         )
         holder.draining = hello.draining
-        check_seat(
-            rooms, self._principal, worker_id=hello.worker_id
-        )  # again: nothing is awaited between this look and the seat
+        # Again: nothing is awaited between this look and the seat.
+        check_seat(rooms, self._principal, worker_id=holder.id)
         try:
             await rooms.fleet.join(holder)
             lost = await rooms.leasing.adopt(holder, hello.held)

@@ -154,8 +154,8 @@ class WorkerSession:
             await self._record(writes)
         results = [event.result for event in events if isinstance(event, e.ResultReceived)]
         if results:
-            results = await self._rooms.reports.placed(results, worker_id=self._link.worker_id)
-            for ack in await self._rooms.reports.results(results, worker_id=self._link.worker_id):
+            reports, worker_id = self._rooms.reports, self._link.worker_id
+            for ack in await reports.results(results, worker_id=worker_id, may_be_bare=True):
                 self._rooms.probe("apply|ack")
                 self.seat.say(ack)
         refusals = [event.refuse for event in events if isinstance(event, e.Refused)]

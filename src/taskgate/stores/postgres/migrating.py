@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -114,6 +115,9 @@ async def prepare(connection: Any, folder: Traversable = MIGRATIONS) -> None:
     if schema.is_empty:
         await upgrade(connection, folder=folder, only_empty=True)
         schema = await read_schema(connection, folder)
+    elif schema.pending_of("before"):  # perhaps somebody is at it
+        async with _alone(connection):
+            schema = await read_schema(connection, folder)
     schema.require()
 
 
@@ -121,9 +125,7 @@ async def upgrade(
     connection: Any, kind: Kind | None = None, *, folder: Traversable = MIGRATIONS, only_empty: bool = False
 ) -> list[Step]:
     """Apply what pends, or only what pends of one kind; returns the steps in order. Waits for others who do so."""
-    await connection.execute("SET statement_timeout = 0")
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
-    try:
+    async with _alone(connection):
         await connection.execute(_TABLE)
         schema = await read_schema(connection, folder)
         if only_empty and not schema.is_empty:
@@ -132,6 +134,15 @@ async def upgrade(
         for step in todo:
             await _apply(connection, step)
         return todo
+
+
+@asynccontextmanager
+async def _alone(connection: Any) -> AsyncIterator[None]:
+    """While nobody else changes the schema; waits for whoever does."""
+    await connection.execute("SET statement_timeout = 0")
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+    try:
+        yield
     finally:
         await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
         await connection.execute("RESET statement_timeout")
