@@ -13,9 +13,10 @@ from typing import Any, cast
 from taskgate.clock import Clock
 from taskgate.edge.failures import FailedTries, Tries
 from taskgate.edge.holding import OtherCredentials, agree
-from taskgate.errors import Limited, Unauthenticated
+from taskgate.errors import Forbidden, Limited, Unauthenticated
 from taskgate.identity.credentials import credential_in, refuse_query_secrets, speaking_for
 from taskgate.identity.forwarded import HEADER as CERTIFICATE
+from taskgate.identity.invitations import is_joining
 from taskgate.identity.keys import Keys
 from taskgate.identity.keytext import parse_key
 from taskgate.identity.principal import Principal
@@ -104,18 +105,33 @@ class Gate:
         return principal
 
     async def admit(
-        self, pairs: Pairs, *, query: bytes = b"", address: str = "", certificate: bytes | None = None
+        self,
+        pairs: Pairs,
+        *,
+        query: bytes = b"",
+        address: str = "",
+        certificate: bytes | None = None,
+        may_join: bool = False,
     ) -> Principal:
         """Who calls. Unauthenticated without a good credential, Limited after too many bad ones, Unavailable when
-        nobody can tell; a credential that is present and wrong is never ignored."""
-        principal = await self.admit_or_none(pairs, query=query, address=address, certificate=certificate)
+        nobody can tell; a credential that is present and wrong is never ignored. Forbidden for a join token wherever
+        nobody joins (`may_join`)."""
+        principal = await self.admit_or_none(
+            pairs, query=query, address=address, certificate=certificate, may_join=may_join
+        )
         if principal is None:
             self._tries.take(address)
             raise Unauthenticated("a credential is needed: X-API-Key or Authorization: Bearer")
         return principal
 
     async def admit_or_none(
-        self, pairs: Pairs, *, query: bytes = b"", address: str = "", certificate: bytes | None = None
+        self,
+        pairs: Pairs,
+        *,
+        query: bytes = b"",
+        address: str = "",
+        certificate: bytes | None = None,
+        may_join: bool = False,
     ) -> Principal | None:
         """As `admit`, None for a caller who shows no credential at all: for the few open addresses.
 
@@ -135,6 +151,8 @@ class Gate:
                 return speaking_for(ANYBODY, pairs)
             return None if certified is None else speaking_for(certified, pairs)
         principal = await self._principal_of(text, address)
+        if not may_join and is_joining(principal):
+            raise Forbidden("a join token is good for joining alone", code="JOIN_TOKEN")
         if certified is not None:
             agree(principal, certified)
         return speaking_for(principal, pairs)

@@ -85,7 +85,7 @@ class Invitations:
     async def redeem(self, by: Principal, *, worker_id: str) -> tuple[KeyRecord, str]:
         """The key for the worker that shows its join token, and the key's text. Unauthenticated when somebody else was
         first, Forbidden for another worker's."""
-        if not by.id.startswith(PREFIX):
+        if not is_joining(by):
             raise Forbidden("joining needs a join token", code="NO_JOIN_TOKEN")
         if not is_worker_id(worker_id):
             raise InvalidInput("a worker id is 1-128 characters of A-Za-z0-9_.:@-", extra={"path": "/worker_id"})
@@ -120,6 +120,11 @@ class Invitations:
 def looks_like_invitation(text: str) -> bool:
     """Whether the text is a join token by its beginning."""
     return text.startswith("tgj_")
+
+
+def is_joining(principal: Principal) -> bool:
+    """Whether this is who shows a join token: good for one thing, at one door."""
+    return principal.id.startswith(PREFIX)
 
 
 def _refused() -> Unauthenticated:

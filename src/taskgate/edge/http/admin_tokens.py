@@ -22,6 +22,7 @@ from taskgate.identity.principal import Principal
 
 TAG = "Keys"
 KEY_SET = "/gateway/jwks.json"
+JOIN = "/v1/tokens/join"
 
 
 class TokenRoutes:
@@ -38,7 +39,7 @@ class TokenRoutes:
             operation_id="createToken", scope="", takes=TokenBody, gives=made,
             description="A short-lived token that may do no more than the credential that asks for it; or a join "
             "token, which makes one machine a worker.")  # fmt: skip
-        add(app, "POST /v1/tokens/join", endpoint=self._join, summary="Become a worker", tag=TAG,
+        add(app, f"POST {JOIN}", endpoint=self._join, summary="Become a worker", tag=TAG,
             operation_id="joinWorker", scope="", takes=JoinBody, gives={201: shapes.NewKeyShape},
             description="With a join token as the credential: the answer is the worker's own key, once.")  # fmt: skip
         add(app, "POST /v1/tokens/revoke", endpoint=self._revoke, summary="Take tokens back", tag=TAG,

@@ -23,7 +23,7 @@ from taskgate.edge.http.admin_queues import QueueRoutes
 from taskgate.edge.http.admin_runs import RunRoutes
 from taskgate.edge.http.admin_services import ServiceRoutes
 from taskgate.edge.http.admin_tasks import TaskRoutes
-from taskgate.edge.http.admin_tokens import KEY_SET, KeySetEndpoint, TokenRoutes
+from taskgate.edge.http.admin_tokens import JOIN, KEY_SET, KeySetEndpoint, TokenRoutes
 from taskgate.edge.http.audit import AuditEndpoints
 from taskgate.edge.http.call import GUARDS, Asgi, Call, CallerGone, Receive, Scope, Send, name_lines
 from taskgate.edge.http.cors import Cors
@@ -134,7 +134,12 @@ class HttpDoor:
             return
         client = scope.get("client")
         admit = self._gate.admit_or_none if call.path in self._open else self._gate.admit
-        call.principal = await admit(scope["headers"], query=call.query, address=client[0] if client else "")
+        call.principal = await admit(
+            scope["headers"],
+            query=call.query,
+            address=client[0] if client else "",
+            may_join=call.path == JOIN,
+        )
         found = self._raw.find(call.method, call.path)
         if found is not None:
             serve, variable = found

@@ -2,11 +2,13 @@
 
 A deed's endpoint is wrapped where it is added to the application. Of what it answered only the members named here are
 written down, never the whole, so that no secret can slip in (INV-A6). An endpoint that answers nothing may say what it
-was about in `request.state.told`.
+was about in `request.state.told`. A deed that needs no scope has a pace for each credential, so that nobody who may do
+nothing else fills the log.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,9 +21,12 @@ from taskgate.audit.entry import Deed
 from taskgate.audit.recording import Audit, actor_of
 from taskgate.edge.http.asking import caller_of
 from taskgate.edge.http.call import Call
-from taskgate.errors import TaskgateError
+from taskgate.errors import Limited, TaskgateError
+from taskgate.identity.principal import Principal
+from taskgate.limits.bucket import Buckets, Rate
 
 Endpoint = Callable[..., Awaitable[Response]]
+PACE = Rate(rate=20.0, burst=200.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,15 @@ def audited(endpoint: Endpoint, operation_id: str, *, scope: str, call_of: Calla
     told = DEEDS.get(operation_id)
     if told is None:
         return endpoint
+    paces = Buckets(PACE)
 
     @functools.wraps(endpoint)
     async def watched(request: Request, **given: Any) -> Response:
         audit: Audit = request.app.state.audit
         deed = _deed(audit, told, call_of(request), subject="/".join(map(str, request.path_params.values())))
         principal = caller_of(call_of(request))
+        if not scope:
+            _pace(paces, principal)
         if scope and not principal.may(scope):
             await audit.denied(deed)
             principal.require(scope)
@@ -81,6 +89,12 @@ def audited(endpoint: Endpoint, operation_id: str, *, scope: str, call_of: Calla
         return response
 
     return watched
+
+
+def _pace(paces: Buckets, principal: Principal) -> None:
+    wait_s = paces.take(principal.id, asyncio.get_running_loop().time())
+    if wait_s > 0:
+        raise Limited("this credential asks for too much at once", retry_after_s=wait_s)
 
 
 def _deed(audit: Audit, told: Told, call: Call, *, subject: str) -> Deed:
