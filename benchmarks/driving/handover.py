@@ -109,6 +109,11 @@ class Caller(asyncio.Protocol):
             self.done.set_exception(ConnectionError("the gateway closed the connection"))
 
 
+async def connected() -> Caller:
+    _, caller = await asyncio.get_running_loop().create_connection(Caller, ADDRESS.hostname, ADDRESS.port)
+    return caller
+
+
 class Callers:
     """Connections to submit on; as many as are needed at once, up to a limit."""
 
@@ -118,11 +123,12 @@ class Callers:
 
     async def open(self) -> None:
         for _ in range(CONNECTIONS):
-            _, caller = await asyncio.get_running_loop().create_connection(Caller, ADDRESS.hostname, ADDRESS.port)
-            self.free.put_nowait(caller)
+            self.free.put_nowait(await connected())
 
     async def submit(self) -> None:
         caller = await self.free.get()
+        if caller.transport.is_closing():  # it was idle for too long
+            caller = await connected()
         self.refused += await caller.submit() != 202
         self.free.put_nowait(caller)
 

@@ -132,3 +132,21 @@ async def test_names_are_taken_apart_as_they_were_put_together(ready: RedisReady
     assert await ready.depth() == {one.queue: 1 for one in strange}
     for one in strange:
         assert await ready.take([one.queue], 5, site_id=one.site_id) == [one]
+
+
+async def test_what_is_offered_in_one_turn_goes_in_together(ready: RedisReadyQueue, redis: Redis) -> None:
+    """One step of the server and one piece of news, however many offered; who is cancelled withdraws nothing."""
+    offered = refs(20)
+    await ready.offer(offered[:1])
+    before = _published(redis)
+    calls = [asyncio.ensure_future(ready.offer([one])) for one in offered[1:]]
+    await asyncio.sleep(0)
+    calls[3].cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert _published(redis) == before + 1
+    assert await ready.take([A], 50) == offered
+
+
+def _published(redis: Redis) -> int:
+    told = redis.command("INFO", "commandstats").partition("cmdstat_publish:calls=")[2]
+    return int(told.partition(",")[0] or 0)

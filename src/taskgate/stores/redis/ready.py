@@ -38,6 +38,20 @@ _BANDS = struct.Struct(">6d")
 _decode_queue = msgspec.json.Decoder(QueueKey).decode
 
 
+class _Offer:
+    """Runs that go into the queue together; `done` ends when they are in, or are left to the ledger."""
+
+    __slots__ = ("done", "refs")
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self.refs: list[QueuedRef] = []
+
+    def over(self, _: object) -> None:
+        """Whatever became of it, nobody waits any longer."""
+        self.done.set_result(None)
+
+
 class RedisReadyQueue:
     """ReadyQueue on Redis. A part: hears from other gateways between `start` and `stop`."""
 
@@ -48,6 +62,7 @@ class RedisReadyQueue:
         self._sender = new_token()
         self._signals: set[RedisReadySignal] = set()
         self._has_lost = asyncio.Event()
+        self._next: _Offer | None = None
         self.tasks = TaskSet()
         connection.on_return(self._lost)
         news.hear(self._channel, self._heard, on_gap=self._lost)
@@ -61,24 +76,19 @@ class RedisReadyQueue:
         await self.tasks.close()
 
     async def offer(self, refs: Sequence[QueuedRef]) -> None:
-        """Never fails: what cannot be put in now is offered again by whoever listens."""
-        for start in range(0, len(refs), STEP_LIMIT):
-            page = refs[start : start + STEP_LIMIT]
-            words: list[Word] = [self._channel, self._sender, MAX_DRAINED]
-            for ref in page:
-                words += _words(ref)
-            try:
-                was_lost, *fresh = await self._connection.run(_OFFER, *words, keys=[self._prefix])
-            except (NotNow, StoreError) as error:
-                _log.warning("%d queued runs wait in the ledger alone: %s", len(refs) - start, error)
-                self._lost()
-                return
-            except asyncio.CancelledError:
-                self._tell({ref.queue for ref in page})  # the server may have done it
-                raise
-            self._tell(map(_decode_queue, fresh))
-            if was_lost:
-                self._lost()
+        """Never fails: what cannot be put in now is offered again by whoever listens.
+
+        What is offered in one turn of the loop is put in together; a caller who is cancelled withdraws nothing.
+        """
+        if not refs:
+            return
+        offer = self._next
+        if offer is None or offer.done.done():
+            offer = self._next = _Offer(asyncio.get_running_loop().create_future())
+            task = self.tasks.spawn(self._put_in(offer), name="ready queue offer")
+            task.add_done_callback(offer.over)
+        offer.refs += refs
+        await asyncio.shield(offer.done)
 
     async def take(self, queues: Sequence[QueueKey], limit: int, *, site_id: str | None = None) -> list[QueuedRef]:
         names = [msgspec.json.encode(queue) for queue in dict.fromkeys(queues)]
@@ -112,6 +122,29 @@ class RedisReadyQueue:
         signal = RedisReadySignal(self._signals)
         self._signals.add(signal)
         return signal
+
+    async def _put_in(self, offer: _Offer) -> None:
+        self._next = None
+        for start in range(0, len(offer.refs), STEP_LIMIT):
+            try:
+                await self._put_page_in(offer.refs[start : start + STEP_LIMIT])
+            except (NotNow, StoreError) as error:
+                _log.warning("%d queued runs wait in the ledger alone: %s", len(offer.refs) - start, error)
+                self._lost()
+                return
+
+    async def _put_page_in(self, page: Sequence[QueuedRef]) -> None:
+        words: list[Word] = [self._channel, self._sender, MAX_DRAINED]
+        for ref in page:
+            words += _words(ref)
+        try:
+            was_lost, *fresh = await self._connection.run(_OFFER, *words, keys=[self._prefix])
+        except asyncio.CancelledError:
+            self._tell({ref.queue for ref in page})  # the server may have done it
+            raise
+        self._tell(map(_decode_queue, fresh))
+        if was_lost:
+            self._lost()
 
     def _heard(self, _: bytes, payload: bytes) -> None:
         """Another gateway's offer; our own listeners know of ours already."""
