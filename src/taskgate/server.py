@@ -150,7 +150,13 @@ class Server:
     async def _open_grpc(self) -> GrpcDoor:
         from taskgate.edge.grpc.server import GrpcDoor
 
-        door = GrpcDoor(self.gateway.worker_rooms, self._settings.grpc, gate=self._gate, certificates=self._grpc_tls)
+        door = GrpcDoor(
+            self.gateway.worker_rooms,
+            self._settings.grpc,
+            gate=self._gate,
+            certificates=self._grpc_tls,
+            shared=self.gateway.plane.shared,
+        )
         self.grpc_door = door
         self.grpc_port = await door.start()
         for port in (self.grpc_port, door.mtls_port):

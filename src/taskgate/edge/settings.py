@@ -59,7 +59,8 @@ class GrpcSettings:
     mtls_port: a second TCP port, on which alone a certificate is needed; `port` then takes API keys and tokens. Default
         none: with `tls_ca_path` every worker needs a certificate.
     rate_limit_enabled: whether unary calls are counted by credential; streams have credit instead. Default true.
-    rate_limit_rate: unary calls a second that one credential may make in the long run, at each gateway. Default 100.
+    rate_limit_rate: unary calls a second that one credential may make in the long run: at all gateways
+        together where they share a Redis. Default 100.
     rate_limit_capacity: how many of them at once. Default 200.
     max_connections: connections with open calls from one address. Default 1024. More are answered
         RESOURCE_EXHAUSTED; many workers behind one NAT are one address.

@@ -74,8 +74,8 @@ class Plane:
         )
         tls = tls or ssl.create_default_context()
         self._drawing = drawing
-        shared = None if drawing is None else drawing.limit
-        self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share, shared=shared)
+        self.shared = None if drawing is None else drawing.limit
+        self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share, shared=self.shared)
         self._compiler = Compiler(settings, self.upstreams, credentials=self.credentials)
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()

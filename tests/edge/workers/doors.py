@@ -19,7 +19,7 @@ from taskgate.runs.settings import RunSettings
 from taskgate.secret import Url
 from taskgate.server import Server
 from taskgate.status import grpc_of_close
-from taskgate.stores.settings import DatabaseSettings
+from taskgate.stores.settings import DatabaseSettings, RedisSettings
 from taskgate.wire import json_codec, protobuf_codec
 from taskgate.wire import messages as m
 from tests.edge.http.house import ECHO, FREE, House
@@ -207,7 +207,12 @@ class Doors:
 
 @asynccontextmanager
 async def open_doors(
-    folder: Path, *, grpc: dict[str, Any] | None = None, link: dict[str, Any] | None = None, **runs: Any
+    folder: Path,
+    *,
+    grpc: dict[str, Any] | None = None,
+    link: dict[str, Any] | None = None,
+    redis_url: str = "",
+    **runs: Any,
 ) -> AsyncIterator[Doors]:
     """A whole gateway in memory that listens at both doors; `grpc` and `link` are more settings of theirs."""
     settings = Settings(
@@ -215,6 +220,7 @@ async def open_doors(
         http=HttpSettings(port=0),
         grpc=GrpcSettings(port=0, **grpc or {}),
         link=LinkSettings(**link or {}),
+        redis=RedisSettings(url=Url(redis_url)),
         database=DatabaseSettings(url=Url("memory:")),
         runs=RunSettings(accept_flush_s=0.01, **runs),
     )

@@ -18,7 +18,7 @@ from taskgate.edge.grpc.admission import Admission
 from taskgate.edge.grpc.credentials import credentials_of
 from taskgate.edge.grpc.peers import Peers
 from taskgate.edge.grpc.polling import Polls
-from taskgate.edge.grpc.rates import CallRates
+from taskgate.edge.grpc.rates import CallRates, Shared
 from taskgate.edge.grpc.service import SERVICE, GatewayService
 from taskgate.edge.settings import GrpcSettings
 from taskgate.edge.workers.rooms import WorkerRooms
@@ -52,14 +52,20 @@ class GrpcDoor:
     """Opens and closes the gRPC server of one gateway."""
 
     def __init__(
-        self, rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate, certificates: Certificates | None = None
+        self,
+        rooms: WorkerRooms,
+        settings: GrpcSettings,
+        *,
+        gate: Gate,
+        certificates: Certificates | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._certificates = certificates
         self._settings = settings
         self._polls = Polls(rooms)
         self._health = health.HealthServicer()
         self._service = GatewayService(rooms, self._polls)
-        self._admission = _admission(rooms, settings, gate=gate)
+        self._admission = _admission(rooms, settings, gate=gate, shared=shared)
         self._max_frame_bytes = rooms.link.max_frame_bytes
         self._server: grpc.aio.Server | None = None
         self.mtls_port = 0
@@ -109,10 +115,10 @@ class GrpcDoor:
         await server.stop(GRACE_S)
 
 
-def _admission(rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate) -> Admission:
+def _admission(rooms: WorkerRooms, settings: GrpcSettings, *, gate: Gate, shared: Shared | None) -> Admission:
     rate = Rate(rate=settings.rate_limit_rate, burst=float(settings.rate_limit_capacity))
     return Admission(
         gate,
         peers=Peers(rooms.clock, resets_per_min=settings.resets_per_min, connections=settings.max_connections),
-        rates=CallRates(rooms.clock, rate if settings.rate_limit_enabled else None),
+        rates=CallRates(rooms.clock, rate if settings.rate_limit_enabled else None, shared=shared),
     )
