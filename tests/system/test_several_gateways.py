@@ -17,41 +17,10 @@ import pytest
 
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
-from tests.system.balancer import Balancer
-from tests.system.cluster import GatewayProcess, SimpleWorker
+from tests.system.cluster import GatewayProcess, SimpleWorker, free_port
+from tests.system.pair import TERM_S, Pair
 
-ROOT_SECRET = "5e" * 32
-TERM_S = 2.0
 PATIENCE_S = 20.0
-
-
-class Pair:
-    """Two gateways that share everything but their ports and folders."""
-
-    def __init__(self, folder: Path, database: str, redis: str) -> None:
-        settings = {
-            "TASKGATE_DATABASE__URL": database,
-            "TASKGATE_REDIS__URL": redis,
-            "TASKGATE_AUTH__ROOT_SECRET": ROOT_SECRET,
-            "TASKGATE_RUNS__LEADER_TERM_S": str(TERM_S),
-            "TASKGATE_HTTP__LEAVE_S": "0.5",
-        }
-        self.one = GatewayProcess(folder / "one", settings=settings)
-        self.two = GatewayProcess(folder / "two", settings=settings)
-
-    def start(self) -> None:
-        """Start those that do not run."""
-        if not self.one.is_alive():
-            self.one.start()
-        for name in ("admin.key", "worker.key"):  # the first gateway made the keys of the installation
-            self.two.folder.mkdir(exist_ok=True)
-            (self.two.folder / name).write_text((self.one.folder / name).read_text(encoding="utf-8"), encoding="utf-8")
-        if not self.two.is_alive():
-            self.two.start()
-
-    def stop(self) -> None:
-        for gateway in (self.two, self.one):
-            gateway.kill()
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +252,50 @@ async def test_a_cancel_at_one_stops_the_worker_at_the_other(pair: Pair, session
 async def _stopped(session: aiohttp.ClientSession, gateway: GatewayProcess, run_id: str) -> bool:
     run = await read(session, gateway, f"/v1/runs/{run_id}")
     return run["status"] == "cancelled" and run.get("stopped_at") is not None
+
+
+class Balancer:
+    """Sends each connection to a gateway that is ready, as the cheapest TCP balancers do."""
+
+    def __init__(self, gateways: tuple[GatewayProcess, ...]) -> None:
+        self._gateways = gateways
+        self._ready: list[GatewayProcess] = list(gateways)
+        self._turn = 0
+        self.port = free_port()
+
+    async def serve(self) -> None:
+        server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        async with server, asyncio.TaskGroup() as group:
+            group.create_task(server.serve_forever())
+            group.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as session:
+            while True:
+                self._ready = [gateway for gateway in self._gateways if await self._is_ready(session, gateway)]
+                await asyncio.sleep(0.05)
+
+    async def _is_ready(self, session: aiohttp.ClientSession, gateway: GatewayProcess) -> bool:
+        try:
+            async with session.get(f"{gateway.url}/health/ready") as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._turn += 1
+        gateway = self._ready[self._turn % len(self._ready)]
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        await asyncio.gather(_pump(reader, upstream_writer), _pump(upstream_reader, writer), return_exceptions=True)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 async def test_f32_a_rolling_restart_fails_no_request(pair: Pair, session: aiohttp.ClientSession) -> None:
