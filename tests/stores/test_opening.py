@@ -65,7 +65,7 @@ async def test_nobody_there_ends_the_start() -> None:
     ("settings", "code", "says"),
     [
         ({"maxmemory-policy": "allkeys-lru"}, "REDIS_EVICTS", "maxmemory-policy noeviction"),
-        ({"cluster-enabled": "yes"}, "REDIS_CLUSTER", "single server"),
+        ({"cluster-enabled": "yes", "cluster-port": "0"}, "REDIS_CLUSTER", "single server"),
         ({"requirepass": "secret"}, "REDIS_REFUSES", "refuses"),
     ],
 )
@@ -77,6 +77,8 @@ async def test_f10_a_server_that_must_not_be_used_ends_the_start(
     settings.pop("requirepass", None)
     if "cluster-enabled" in settings:
         settings["cluster-port"] = str(free_port())  # by itself it is the port + 10,000, which need not exist
+    if "cluster-port" in settings:  # else it is the server's own and 10,000 more, which may be too many
+        settings["cluster-port"] = str(free_port())
     server = Redis(tmp_path / "redis", settings=settings)
     server.start()
     if password:

@@ -150,6 +150,13 @@ class Fleet:
         )
 
 
+def able_to(fleet: Fleet, task: str) -> list[Holder | WorkerPost]:
+    """Those of `able` that have this task, busy ones and drained ones too."""
+    away = {} if fleet.neighbours is None else fleet.neighbours.elsewhere()
+    others = (worker for worker in away.values() if task in worker.tasks and fleet.find(worker.id) is None)
+    return [*fleet.by_task.get(task, {}).values(), *others]
+
+
 def able(fleet: Fleet) -> list[Holder | WorkerPost]:
     """Every holder here and every worker that is connected to another gateway."""
     away = {} if fleet.neighbours is None else fleet.neighbours.elsewhere()

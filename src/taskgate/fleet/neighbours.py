@@ -50,6 +50,11 @@ class WorkerPost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether it takes nothing new."""
         return self.status == "draining"
 
+    @property
+    def free(self) -> int:
+        """How many offers it would take, as far as is known here."""
+        return 0 if self.draining else max(0, self.slots - self.running)
+
     def serves(self, site_id: str) -> bool:
         """Whether it may take runs of that site."""
         return self.site_id in (None, site_id)

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from taskgate.clock import Clock
-from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.fleet import Fleet, able_to
 from taskgate.identity.principal import Principal
 from taskgate.runs.chain import queue_of
 from taskgate.runs.definitions import Definitions
@@ -129,7 +129,7 @@ class Standings:
         oldest_at = min((row.oldest_at for row in rows if row.oldest_at is not None), default=None)
         able = [
             holder
-            for holder in self._fleet.by_task.get(queue.task, {}).values()
+            for holder in able_to(self._fleet, queue.task)
             if holder.can_do(queue.task, version=queue.version, labels=queue.labels)
             and (site_id is None or holder.serves(site_id))
         ]

@@ -208,6 +208,17 @@ async def test_a_result_that_the_scheduler_cannot_take_does_not_end_the_gateway(
         assert house.gateway.life.ailment() is None
 
 
+async def test_the_log_of_a_run_that_was_purged_is_let_go(outside: Outside, redis_url: str) -> None:
+    """Nobody follows for ever what the ledger does not know any more, in the place of those that it knows."""
+    await outside.redis.hset("antcode:taskgate:logs", "01930000-0000-7000-8000-000000000001", "r-old")
+    async with bridged(redis_url):
+
+        async def is_gone() -> bool:
+            return not await outside.redis.hlen("antcode:taskgate:logs")
+
+        await outside.until(is_gone)
+
+
 async def test_an_unknown_task_waits_for_its_declaration_and_no_longer(outside: Outside, redis_url: str) -> None:
     async with bridged(redis_url, patience_s=PATIENCE_S * 10) as house:
         await outside.order("early")

@@ -57,7 +57,12 @@ async def test_the_janitor_outlives_any_answer_of_its_store() -> None:
     refusing.__class__ = Refusing
     house = Neighbour(stores, clock, FAST)
     await house.gateway.start()
-    await eventually(lambda: clock.advance(0.02) or not refusing.left)
+
+    def has_looked() -> bool:
+        clock.advance(0.02)
+        return not refusing.left
+
+    await eventually(has_looked)
     assert house.gateway.life.ailment() is None
     await house.gateway.stop()
 

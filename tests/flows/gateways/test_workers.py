@@ -184,3 +184,18 @@ async def test_a_result_without_a_receipt_counts_where_its_worker_is_now(pair: P
     for worker_id, verdict in (("w2", "stale"), ("w1", "applied")):
         (ack,) = await reports.results([result], worker_id=worker_id, may_be_bare=True)
         assert ack.verdict == verdict
+
+
+async def test_a_queue_has_the_workers_of_all_gateways_wherever_it_is_asked_for(pair: Pair) -> None:
+    here, there = pair
+    await arrives(here, "w1", "work", slots=1, credit=1)
+    crew = await arrives(there, "w2", "work", slots=3, credit=3)
+    crew.holder.held["some-run"] = 1
+    crew.holder.offered_count = 1
+    await arrives(there, "w3", "other", slots=5, credit=5)
+    for _ in range(2):
+        for house in pair:
+            await house.neighbours.turn()
+    for house in pair:
+        views = {view.queue.task: view for view in await house.gateway.watch.standings.everywhere()}
+        assert (views["work"].workers, views["work"].slots_free) == (2, 3)

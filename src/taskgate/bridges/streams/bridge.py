@@ -71,7 +71,7 @@ class StreamsBridge:
         self._scheduler = Scheduler(connect(settings.url), Names(settings.namespace))
         self.reader = Reader(self._scheduler, intake, principal=self._principal, settings=settings, clock=clock)
         self.returner = Returner(self._scheduler, book, submitted_by=SUBMITTED_BY, settings=settings)
-        self.logs = LogCarrier(self._scheduler, journal, settings=settings)
+        self.logs = LogCarrier(self._scheduler, journal, book=book, settings=settings)
         self.tasks = TaskSet()
         bus.subscribe(RunFinished, self.returner.told)
 

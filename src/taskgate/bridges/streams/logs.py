@@ -17,6 +17,7 @@ from taskgate.errors import NotFound, NotNow, StoreError
 from taskgate.journal.page import Page
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import TaskSet
+from taskgate.runs.ports import RunBook
 
 _log = logging.getLogger(__name__)
 AT_ONCE = 1000
@@ -26,17 +27,25 @@ KINDS = frozenset({"log", "progress"})
 class LogCarrier:
     """Follows the journals of open runs, at most `AT_ONCE` of them together."""
 
-    def __init__(self, scheduler: Scheduler, journal: RunJournal, *, settings: StreamsSettings) -> None:
+    def __init__(self, scheduler: Scheduler, journal: RunJournal, *, book: RunBook, settings: StreamsSettings) -> None:
         self._scheduler = scheduler
+        self._book = book
         self._journal = journal
         self._settings = settings
         self._following: set[str] = set()
         self.tasks = TaskSet()
 
     async def sweep(self) -> None:
-        """Begin to follow what is not followed yet."""
+        """Begin to follow what is not followed yet; what was purged is let go, or it would be followed for ever."""
         async for page in self._scheduler.kept("logs"):
+            glances = await self._book.glance(list(page))
+            gone = [run_id for run_id, seen in zip(page, glances, strict=True) if seen is None]
+            if gone:
+                with answering():
+                    await self._scheduler.client.hdel(self._scheduler.names.own("logs"), *gone)
             for run_id, order_id in page.items():
+                if run_id in gone:
+                    continue
                 if len(self._following) >= AT_ONCE:
                     return
                 self.begin(run_id, order_id)
