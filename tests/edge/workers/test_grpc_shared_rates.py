@@ -13,6 +13,7 @@ import pytest
 from taskgate.clock import SystemClock
 from taskgate.edge.grpc.rates import NAME, CallRates
 from taskgate.errors import Limited
+from taskgate.lifespan import Part
 from taskgate.limits.bucket import Rate
 from taskgate.limits.drawing import Drawing
 from taskgate.stores.redis.buckets import RedisBuckets
@@ -35,14 +36,15 @@ async def gateways(url: str) -> AsyncIterator[list[CallRates]]:
     """The rates of two gateways on one Redis, each with a connection of its own."""
     connections = [RedisConnection(url) for _ in range(GATEWAYS)]
     drawings = [Drawing(RedisBuckets(one, namespace="t"), count_gateways=count) for one in connections]
-    for part in (*connections, *drawings):
+    parts: list[Part] = [*connections, *drawings]
+    for part in parts:
         await part.start()
     try:
         while any(drawing.gateways != GATEWAYS for drawing in drawings):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         yield [CallRates(SystemClock(), RATE, shared=drawing.limit) for drawing in drawings]
     finally:
-        for part in (*drawings, *connections):
+        for part in reversed(parts):
             await part.stop()
 
 
