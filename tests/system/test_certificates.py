@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -44,7 +45,7 @@ class Secured:
         self.authority.root.write(folder, "ca")
         self.ca = folder / "ca.pem"
         self.cert, self.key = self.server_leaf().write(folder, "server")
-        files = {"tls_cert_path": str(self.cert), "tls_key_path": str(self.key), "tls_ca_path": str(self.ca)}
+        files: dict[str, Any] = {"tls_cert_path": str(self.cert), "tls_key_path": str(self.key), "tls_ca_path": str(self.ca)}
         self.server = Server(
             Settings(
                 data_dir=str(folder / "data"),
