@@ -136,8 +136,8 @@ class Installation:
         return ca | {"TASKGATE_URL": "https://gate.example", "TASKGATE_API_KEY": self.admin_key}
 
     def stop(self) -> None:
-        self.postgres.kill()
-        self.redis.kill()
+        self.postgres.stop()
+        self.redis.stop()
         self.lab.close()
 
     def _nginx_folders(self) -> dict[str, Path]:

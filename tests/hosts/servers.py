@@ -31,9 +31,13 @@ class HostPostgres(Postgres):
         command += ["-h", "*", *self._options]
         user = _owner(self.folder) or ""
         self._launch(self._host.command(command, user=user), answers=self.answers, within_s=START_S)
+        self.settle()
+
+    def settle(self) -> None:
+        """Free the name that a page's reader gives to an ordinary role."""
         self.query("CREATE ROLE admin SUPERUSER LOGIN")
         self._admin = "admin"
-        self.query(f"ALTER ROLE {USER} RENAME TO first")  # a page's reader makes that role as an ordinary one
+        self.query(f"ALTER ROLE {USER} RENAME TO first")
 
     def answers(self) -> bool:
         asked = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder), "-U", USER]
@@ -57,3 +61,17 @@ class HostRedis(Redis):
     def command(self, *words: str) -> str:
         asked = self._host.command(["redis-cli", "--no-auth-warning", "-a", self._password, "--raw", *words])
         return subprocess.run(asked, check=False, capture_output=True, text=True).stdout.strip()
+
+
+class ComposedPostgres(HostPostgres):
+    """Has the user, the password and the database that its image makes out of its environment."""
+
+    def __init__(self, folder: Path, host: Host, *, password: str) -> None:
+        super().__init__(folder, host)
+        self._password = password
+        (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all all scram-sha-256\n")
+
+    def settle(self) -> None:
+        """Make what is asked for; its owner stays an administrator."""
+        self.query(f"ALTER ROLE {USER} PASSWORD '{self._password}'")
+        self.query(f"CREATE DATABASE {USER}")
