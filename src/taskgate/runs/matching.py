@@ -107,8 +107,7 @@ class Matcher:
         """So many leases for this crowd, the first worker's credit first; fewer when credit has been used meanwhile."""
         granted: list[Grant] = []
         for holder in crowd.holders:
-            while len(granted) < count and holder.free > 0:
-                granted.append(self.grant(holder))
+            granted += [self.grant(holder) for _ in range(min(holder.free, count - len(granted)))]
         return granted
 
     def _candidates(self, holder: Holder) -> tuple[QueueKey, ...]:

@@ -47,7 +47,10 @@ class Numbers:
 
     def verb(self, port: str, name: str) -> Histogram:
         """How long this verb of a store takes."""
-        return self.verbs.setdefault((port, name), Histogram())
+        histogram = self.verbs.get((port, name))
+        if histogram is None:
+            histogram = self.verbs[port, name] = Histogram()
+        return histogram
 
     def _accepted(self, event: RunAccepted) -> None:
         self.accepted[self._label(event.run.task)] += 1
