@@ -174,11 +174,18 @@ class Pool:
 
 async def is_over(task: asyncio.Future[Any], patience_s: float) -> bool:
     """Whether it ends within so many seconds of this process's being awake."""
+    task.add_done_callback(_forget)
     for _ in range(max(1, round(patience_s / SLICE_S))):
         done, _ = await asyncio.wait({task}, timeout=SLICE_S)
         if done:
             return True
     return False
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """However a statement ends that was given up, nobody waits for it any more: it is no news."""
+    if not task.cancelled():
+        task.exception()
 
 
 def driver_url(url: str) -> str:
