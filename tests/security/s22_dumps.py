@@ -13,6 +13,7 @@ from taskgate.assembly import Gateway, build
 from taskgate.config import Settings
 from taskgate.secret import Url
 from taskgate.stores.settings import DatabaseSettings
+from tests.servers.postgres import binaries
 
 pytestmark = pytest.mark.security
 
@@ -33,7 +34,7 @@ async def secrets_of_a_busy_day(gateway: Gateway) -> list[bytes]:
     root = gateway.signer.root
     private = entrance.tokens.keys.signing(gateway.clock.now()).key.private_bytes_raw()
     texts = [key, token, invitation, second, worker_key]
-    parts = [text.rpartition("_")[2] for text in (key, invitation, second, worker_key)] + token.split(".")
+    parts = [text.split("_", 2)[2] for text in (key, invitation, second, worker_key)] + token.split(".")
     raws = [root, private]
     spelt = [form(raw) for raw in raws for form in (bytes.hex, base64.b64encode, base64.urlsafe_b64encode)]
     plain = [text.encode() if isinstance(text, str) else text for text in (*texts, *parts, *spelt)]
@@ -73,10 +74,5 @@ def everything_in(folder: Path) -> bytes:
 
 def dumped(url: str) -> bytes:
     """The whole database as text; binary columns in hex."""
-    done = subprocess.run([find("pg_dump"), url], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([binaries() / "pg_dump", url], capture_output=True, timeout=60, check=True)
     return done.stdout
-
-
-def find(name: str) -> str:
-    """The newest program of this name that PostgreSQL brought."""
-    return str(max(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))

@@ -68,16 +68,20 @@ class Means:
         self.open_calls: set[Any] = set()
         self.passing = Passing(settings.pseudonym)
 
+    def place_of(self, head: Head) -> tuple[str, str]:
+        """Where a call stands in its trace: its traceparent, and its caller's span where that is told."""
+        sent = head.special.get(b"traceparent")
+        return (traceparent_of(sent), "") if self.tracing is None else self.tracing.begin(sent)
+
 
 class Call:
     """The state of a call. `kept` is what of its body came so far, all of it while `is_whole`."""
 
     __slots__ = (
         "_record", "_task", "attempts", "body_bytes", "chain_at", "deadline", "front", "grant_lines", "has_body_ended",
-        "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted",
-        "is_whole", "kept", "lane", "leg_number", "means",
-        "out_bytes", "parent_span", "principal", "relay", "request_id", "retries", "sent_at", "started_at", "state",
-        "status", "stops_at", "ticket", "traceparent", "upstream",
+        "head", "is_framed", "is_last", "is_paced", "is_queued", "is_restarted", "is_whole", "kept", "lane",
+        "leg_number", "means", "out_bytes", "parent_span", "principal", "relay", "request_id", "retries", "sent_at",
+        "started_at", "state", "status", "stops_at", "ticket", "traceparent", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -113,14 +117,8 @@ class Call:
         self.grant_lines = b""
         self._record: OpenCall | None = None
         self._task: asyncio.Task[Any] | None = None
-        special = head.special
-        sent = special.get(b"traceparent")
-        self.parent_span = ""
-        if means.tracing is None:
-            self.traceparent = traceparent_of(sent)
-        else:
-            self.traceparent, self.parent_span = means.tracing.begin(sent)
-        self.request_id = request_id_of(special.get(b"x-request-id"), self.traceparent)
+        self.traceparent, self.parent_span = means.place_of(head)
+        self.request_id = request_id_of(head.special.get(b"x-request-id"), self.traceparent)
 
     # ---------------------------------------------------------------- parts of every state
 

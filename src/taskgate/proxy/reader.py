@@ -189,11 +189,14 @@ class AnswerReader:
                 cause = error.__context__
                 raise BadAnswer(str(cause if isinstance(cause, BadAnswer) else error)) from error
             self.surplus = True
-        if self.phase == WAITING:
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise BadAnswer("the head of the answer is too large")
-        elif self._head_bytes == len(data) and self.phase != SWITCHED:
+        if self._head_bytes > MAX_HEAD_BYTES and (self.phase == WAITING or self._weight() > MAX_HEAD_BYTES):
+            raise BadAnswer("the head of the answer is too large")
+        if self._head_bytes == len(data) and self.phase in (BODY, DONE):
             self._remember(data)
+
+    def _weight(self) -> int:
+        """What the lines of the head weigh: its last segment may have brought much of the body too."""
+        return sum(map(len, self.lines))
 
     # ---------------------------------------------------------------- what the parser calls
 

@@ -97,7 +97,7 @@ class Dispatcher:
     async def enqueue(self, runs: Sequence[Run]) -> None:
         """Offer queued runs to whoever gets credit next."""
         refs = [_ref(run) for run in runs]
-        self._matcher.note(refs)
+        self._matcher.note(ref.queue for ref in refs)
         await self._ready.offer(refs)
         self._wake.set()
 
@@ -125,7 +125,7 @@ class Dispatcher:
         self.wake()
         after, count = "", 0
         while page := await self._ledger.queued(after, 1000):
-            self._matcher.note(page)
+            self._matcher.note(ref.queue for ref in page)
             await self._ready.offer(page)
             count += len(page)
             after = page[-1].run_id
@@ -137,14 +137,14 @@ class Dispatcher:
         depth = await self._left()
         if depth is None:
             return
-        self._matcher.note_queues(queue for queue, count in depth.items() if count)
+        self._matcher.note(queue for queue, count in depth.items() if count)
         self.wake()
 
     async def _listen(self, signal: ReadySignal) -> None:
         try:
             while True:
                 queues = await signal.changed()
-                self._matcher.note_queues(queues)
+                self._matcher.note(queues)
                 self._wake.set()
                 if not queues:
                     await self._recover()
@@ -218,7 +218,7 @@ class Dispatcher:
             self._matcher.backlog.difference_update(queue for queue in end.queues if not left.get(queue))
 
     async def _give_back(self, refs: list[QueuedRef]) -> None:
-        self._matcher.note(refs)
+        self._matcher.note(ref.queue for ref in refs)
         await self._ready.offer(refs)
 
     async def _left(self) -> dict[QueueKey, int] | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
 from taskgate.ids import new_token
-from taskgate.runs.ports import Grant, QueuedRef
+from taskgate.runs.ports import Grant
 from taskgate.runs.run import Run
 from taskgate.runs.seeking import Seekers, burden
 from taskgate.runs.task import QueueKey
@@ -82,11 +82,7 @@ class Matcher:
         holder = self._reserved.pop(run.lease.token, None) if run.lease is not None else None
         return holder if holder is not None and self._fleet.find(holder.id) is holder else None
 
-    def note(self, refs: Iterable[QueuedRef]) -> None:
-        """These runs wait."""
-        self.note_queues(ref.queue for ref in refs)
-
-    def note_queues(self, queues: Iterable[QueueKey]) -> None:
+    def note(self, queues: Iterable[QueueKey]) -> None:
         """Something waits in these queues."""
         for queue in queues:
             self._known.setdefault(queue.task, set()).add(queue)

@@ -1,4 +1,7 @@
-"""Spans of proxied calls: one for each call whose trace is told, the parent of what the service does with it."""
+"""Spans of proxied calls: one for each call whose trace is told, the parent of what the service does with it.
+
+It decides whether a call's trace is told, and what its span says; it never holds up a call.
+"""
 
 from __future__ import annotations
 

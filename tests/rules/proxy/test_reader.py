@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskgate.proxy.reader import BODY, DONE, SWITCHED, WAITING, AnswerReader, BadAnswer
+from taskgate.proxy.reader import BODY, DONE, MAX_HEAD_BYTES, SWITCHED, WAITING, AnswerReader, BadAnswer
 
 BODIES = st.binary(max_size=300)
 
@@ -215,3 +215,17 @@ def test_what_is_remembered_changes_nothing(asked: list[tuple[bytes, bytes, list
         assert found == outcome(AnswerReader(), head + body, cuts=cuts, is_head=is_head)
         if reader.phase != DONE or reader.surplus or not reader.keep_alive or found[-1]:
             return
+
+
+@pytest.mark.parametrize("size", [1 << 20, MAX_HEAD_BYTES, 1000])
+def test_a_head_is_too_large_however_few_segments_bring_it(size: int) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 60_000 + b"Content-Length: 2\r\n\r\nok"
+    segments = [answer[place : place + size] for place in range(0, len(answer), size)]
+    with pytest.raises(BadAnswer, match="too large"):
+        fed(segments)
+
+
+def fed(segments: list[bytes]) -> None:
+    reader = AnswerReader()
+    for segment in segments:
+        reader.feed(segment)
