@@ -16,6 +16,7 @@ from taskgate.errors import LocalLinkError, RemoteLinkError
 
 T = TypeVar("T")
 MAX_FRAME = 64 << 20
+MAX_UNTAKEN = 2 * MAX_FRAME
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -28,12 +29,17 @@ class Channel(Generic[T]):
         self._decoder = msgspec.msgpack.Decoder(said)
 
     def send(self, message: object) -> None:
-        """Queue a message; one to a side that has gone is dropped."""
+        """Queue a message; one to a side that has gone is dropped.
+
+        A side that takes nothing is cut off when too much waits for it: it comes back and is told everything anew.
+        """
         frame = _encoder.encode(message)
         if len(frame) > MAX_FRAME:
             raise LocalLinkError(f"a frame of {len(frame)} bytes is above the limit")
         if not self._writer.is_closing():
             self._writer.write(len(frame).to_bytes(4, "big") + frame)
+            if self._writer.transport.get_write_buffer_size() > MAX_UNTAKEN:
+                self._writer.transport.abort()
 
     async def drain(self) -> None:
         """Wait until the other side has taken enough."""
