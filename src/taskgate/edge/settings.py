@@ -64,6 +64,8 @@ class GrpcSettings:
     rate_limit_capacity: how many of them at once. Default 200.
     max_connections: connections with open calls from one address. Default 1024. More are answered
         RESOURCE_EXHAUSTED; many workers behind one NAT are one address.
+    idle_s: seconds for which a connection without a call is kept. Default 120. A worker that polls less often connects
+        again, which its library does by itself. A connection must have shaken hands within 10 seconds.
     resets_per_min: calls on one connection that its caller gives up within a second and before any answer. Default 200.
         A connection over it is answered RESOURCE_EXHAUSTED before anything else is looked at.
     """
@@ -79,6 +81,7 @@ class GrpcSettings:
     rate_limit_rate: Annotated[float, Meta(gt=0)] = 100.0
     rate_limit_capacity: Annotated[int, Meta(ge=1)] = 200
     max_connections: Annotated[int, Meta(ge=1)] = 1024
+    idle_s: Annotated[float, Meta(ge=1, le=86400)] = 120.0
     resets_per_min: Annotated[int, Meta(ge=1)] = 200
 
 

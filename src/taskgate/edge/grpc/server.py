@@ -28,11 +28,14 @@ from taskgate.tls.watching import Certificates
 
 GRACE_S = 5.0
 METADATA_BYTES = 8 << 10
+HANDSHAKE_MS = 10_000
 ENVELOPE_BYTES = 64 << 10
 
 
-def options(max_frame_bytes: int) -> tuple[tuple[str, int], ...]:
-    """The server's bounds. Keepalive numbers fit clients that ping every 30 s without data."""
+def options(max_frame_bytes: int, *, idle_s: float) -> tuple[tuple[str, int], ...]:
+    """The server's bounds. Keepalive numbers fit clients that ping every 30 s without data. A connection on which there
+    is no call is ended, so that one which only ever begins to speak (an endless header, nothing at all) is not kept."""
+    idle_ms = int(idle_s * 1000)
     return (
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", 100),
@@ -45,6 +48,8 @@ def options(max_frame_bytes: int) -> tuple[tuple[str, int], ...]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.max_connection_idle_ms", idle_ms),
+        ("grpc.server_handshake_timeout_ms", min(idle_ms, HANDSHAKE_MS)),
     )
 
 
@@ -72,7 +77,7 @@ class GrpcDoor:
 
     async def start(self) -> int:
         """Listen; returns the port. Unavailable when the address is taken."""
-        server = grpc.aio.server(options=options(self._max_frame_bytes))
+        server = grpc.aio.server(options=options(self._max_frame_bytes, idle_s=self._settings.idle_s))
         server.add_generic_rpc_handlers((self._service.handlers(self._admission),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         port = self._listen(server)
