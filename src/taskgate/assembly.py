@@ -26,6 +26,7 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.ground import Ground, Probe, ground_of, no_probe
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
+from taskgate.journal.allowance import Allowance
 from taskgate.journal.ports import Journal
 from taskgate.journal.reading import RunJournal
 from taskgate.lifespan import Lifespan, Part
@@ -41,6 +42,7 @@ from taskgate.runs.declaring import Declarations
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
 from taskgate.runs.intake import Intake
+from taskgate.runs.uploading import LogDesk
 from taskgate.runs.waiting import Waiters
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores, open_stores
@@ -66,6 +68,7 @@ class Gateway:
     explainer: Explainer
     journal: Journal
     run_journal: RunJournal
+    log_desk: LogDesk
     past: Past
     moves: Moves
     worker_rooms: WorkerRooms
@@ -85,6 +88,11 @@ class Gateway:
         """Recorded calls of routes."""
         return self.stores.calls
 
+    @property
+    def unwritten(self) -> Allowance:
+        """How much may wait for the journal."""
+        return self.worker_rooms.unwritten
+
     async def start(self) -> None:
         """Open the stores and begin; when this returns the doors may open."""
         await self.life.start()
@@ -102,7 +110,12 @@ def build(
     clock = clock or SystemClock()
     if stores is None:
         stores = open_stores(
-            settings.database_url, clock=clock, probe=probe, database=settings.database, redis=settings.redis
+            settings.database_url,
+            clock=clock,
+            probe=probe,
+            database=settings.database,
+            redis=settings.redis,
+            journal=settings.journal,
         )
     clock = stores.clock or clock
     ground = ground_of(settings, clock, probe=probe, stores=stores)
@@ -136,6 +149,7 @@ def _gateway(
         fleet=ground.fleet,
         definitions=ground.definitions,
         declarations=ground.declarations,
+        log_desk=callers.log_desk,
         reach=ground.reach,
         registry=ground.registry,
         signer=ground.signer,
@@ -173,6 +187,7 @@ def _worker_rooms(ground: Ground, moves: Moves) -> WorkerRooms:
         link=ground.settings.link,
         probe=ground.probe,
         lobby=Lobby(places=ground.settings.link.arrivals, patience_s=ground.settings.link.arrival_wait_s),
+        unwritten=Allowance(ground.settings.journal.unwritten_bytes),
     )
 
 

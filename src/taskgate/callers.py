@@ -25,6 +25,7 @@ from taskgate.proxy.recorder import Recorder
 from taskgate.runs.desk import Desk
 from taskgate.runs.endings import RunEndings
 from taskgate.runs.intake import Intake
+from taskgate.runs.uploading import LogDesk
 from taskgate.runs.why import Explainer
 from taskgate.stores.opening import Stores
 
@@ -37,6 +38,7 @@ class Callers:
     desk: Desk
     explainer: Explainer
     run_journal: RunJournal
+    log_desk: LogDesk
     waits: Live
     recorder: Recorder
     plane: Plane
@@ -57,6 +59,7 @@ def callers_of(ground: Ground, moves: Moves, *, past: Past) -> Callers:
         desk=desk,
         explainer=Explainer(desk, ground.fleet, clock=ground.clock),
         run_journal=run_journal,
+        log_desk=_log_desk(ground),
         waits=waits,
         recorder=recorder,
         plane=plane,
@@ -100,6 +103,10 @@ def _desk(ground: Ground, moves: Moves, *, intake: Intake, past: Past) -> Desk:
         is_shared=ground.stores.is_shared,
         keep=past.keep,
     )
+
+
+def _log_desk(ground: Ground) -> LogDesk:
+    return LogDesk(ground.stores.book, ground.stores.run_logs, clock=ground.clock, settings=ground.settings.journal)
 
 
 def _recorder(ground: Ground) -> Recorder:

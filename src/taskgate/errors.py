@@ -10,6 +10,7 @@
     │   ├── WrongMethod         the address exists, the verb does not
     │   ├── Conflict            the present state refuses it
     │   ├── KeyReused           an idempotency key with another body
+    │   ├── OutOfRange          a part was asked for that does not exist
     │   ├── TooSlow             the request did not come in its time
     │   └── TooLarge            over a size limit
     │       └── HeadTooLarge    the headers of a request, or their number
@@ -104,6 +105,12 @@ class KeyReused(CallerError):
     """The idempotency key was used with another body."""
 
     default_code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class OutOfRange(CallerError):
+    """The part that is asked for does not exist; `extra["size_bytes"]` is what there is."""
+
+    default_code = "OUT_OF_RANGE"
 
 
 class TooLarge(CallerError):

@@ -20,6 +20,7 @@ from taskgate.fleet.neighbours import Neighbours
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import IdentitySigner
 from taskgate.ids import new_token
+from taskgate.journal.together import JournalWithLogs
 from taskgate.outbound.documents import WebDocuments
 from taskgate.outbound.key_sets import IssuerKeySets
 from taskgate.outbound.knocking import Knocker
@@ -150,7 +151,7 @@ def metered(stores: Stores, numbers: Numbers) -> Stores:
     return replace(
         stores,
         ledger=MeteredLedger(stores.ledger, numbers),
-        journal=MeteredJournal(stores.journal, numbers),
+        journal=MeteredJournal(JournalWithLogs(stores.journal, stores.run_logs), numbers),
         leadership=MeteredLeadership(stores.leadership, numbers),
     )
 

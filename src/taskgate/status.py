@@ -34,6 +34,7 @@ ROWS: dict[type[errors.TaskgateError], Row] = {
     errors.WrongMethod: Row(http=405, grpc=12, close=1008, title="Method not allowed"),
     errors.Conflict: Row(http=409, grpc=10, close=4409, title="Conflict"),
     errors.KeyReused: Row(http=422, grpc=6, close=1008, title="Idempotency key reused"),
+    errors.OutOfRange: Row(http=416, grpc=11, close=1008, title="Range not satisfiable"),
     errors.TooLarge: Row(http=413, grpc=8, close=1009, title="Too large"),
     errors.HeadTooLarge: Row(http=431, grpc=8, close=1009, title="Request head too large"),
     errors.TooSlow: Row(http=408, grpc=4, close=4408, title="Request too slow", retryable=True),

@@ -17,6 +17,7 @@ from taskgate.edge.settings import GrpcSettings, HttpSettings, LinkSettings
 from taskgate.errors import InvalidInput
 from taskgate.history.settings import ArchiveSettings
 from taskgate.identity.settings import AuthSettings
+from taskgate.journal.settings import JournalSettings
 from taskgate.proxy.settings import ProxySettings
 from taskgate.reach.addresses import is_host
 from taskgate.reach.judging import rules_from
@@ -47,6 +48,7 @@ class Settings:
     redis: RedisSettings = field(default_factory=RedisSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     runs: RunSettings = field(default_factory=RunSettings)
     routes: RouteSettings = field(default_factory=RouteSettings)
     reach: ReachSettings = field(default_factory=ReachSettings)

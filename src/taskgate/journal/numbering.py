@@ -88,8 +88,8 @@ def _has_room(sources: dict[Source, int], source: Source) -> bool:
 
 
 def _last_draft(draft: Draft, limit_bytes: int) -> Draft:
-    text = f"the journal is full at {limit_bytes} bytes: the rest is dropped"
-    return Draft(kind="log", at=draft.at, level="warning", text=text, fields={"full": True})
+    text = f"LOG_TRUNCATED: the journal is full at {limit_bytes} bytes, the rest is dropped"
+    return Draft(kind="log", at=draft.at, level="warning", text=text, fields={"code": "LOG_TRUNCATED", "full": True})
 
 
 def _entry(seq: int, batch: Batch, *, draft: Draft) -> Entry:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from taskgate.journal.entry import Appended, Batch
 from taskgate.journal.page import Page
+from taskgate.journal.pieces import LogName, Piece, RunLog, Taken
 
 
 class TailRelay(Protocol):
@@ -57,4 +58,29 @@ class Journal(Protocol):
 
     async def purge(self, subjects: Sequence[str]) -> None:
         """Forget these subjects, their seals too: as if they had never been."""
+        ...
+
+
+class RunLogs(Protocol):
+    """Logs that are uploaded in pieces (`pieces` has the rule). What a verb has answered is durable."""
+
+    async def write(self, piece: Piece) -> tuple[Taken, RunLog | None]:
+        """Append what is new in a piece; its verdict, and the log as it is then (None while it does not exist)."""
+        ...
+
+    async def close(self, log: RunLog) -> RunLog | None:
+        """Close a log with this digest, if it has this very size; an empty one is made. What is there then, None when
+        that is not this: it has another size, or was closed with another digest."""
+        ...
+
+    async def find(self, run_id: str) -> list[RunLog]:
+        """Every log of a run, by attempt and name."""
+        ...
+
+    async def content(self, log: LogName, offset: int, *, limit: int) -> bytes:
+        """At most `limit` bytes from `offset` on; b"" only at the end, or where there is no such log."""
+        ...
+
+    async def purge(self, run_ids: Sequence[str]) -> None:
+        """Forget every log of these runs."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from taskgate.clock import Clock
+from taskgate.journal.settings import JournalSettings
 from taskgate.stores.opening import Stores
 from taskgate.stores.postgres.audit import PostgresAuditLog
 from taskgate.stores.postgres.calls import PostgresCallRecords
@@ -19,6 +20,7 @@ from taskgate.stores.postgres.journal import PostgresJournal
 from taskgate.stores.postgres.keys import PostgresKeyRing
 from taskgate.stores.postgres.occupancy import Occupancy
 from taskgate.stores.postgres.roster import PostgresRoster
+from taskgate.stores.postgres.run_logs import PostgresRunLogs
 from taskgate.stores.postgres.services import PostgresServiceBook
 from taskgate.stores.postgres.store import PostgresStore
 from taskgate.stores.postgres.tokens import PostgresTokenBook
@@ -27,9 +29,15 @@ from taskgate.stores.sharing import Sharing
 
 
 def on_postgres(
-    url: str, *, database: DatabaseSettings, sharing: Sharing, clock: Clock, probe: Callable[[str], None]
+    url: str,
+    *,
+    database: DatabaseSettings,
+    sharing: Sharing,
+    clock: Clock,
+    probe: Callable[[str], None],
+    bounds: JournalSettings,
 ) -> Stores:
-    """The stores that a URL names."""
+    """The stores that a URL names; `bounds` is what journals and logs may cost."""
     store = PostgresStore(
         url,
         clock=clock,
@@ -37,7 +45,7 @@ def on_postgres(
         statement_timeout_s=database.statement_timeout_s,
         probe=probe,
     )
-    journal = PostgresJournal(store.floods, relay=sharing.relay)
+    journal = PostgresJournal(store.floods, limit_bytes=bounds.max_bytes, relay=sharing.relay)
     return Stores(
         ledger=store.ledger,
         book=store.book,
@@ -46,6 +54,7 @@ def on_postgres(
         census=PostgresCensus(store.pool),
         ready=sharing.ready,
         journal=journal,
+        run_logs=PostgresRunLogs(store.floods, limit_bytes=bounds.max_upload_bytes),
         catalogue=PostgresCatalogue(store.pool),
         keyring=PostgresKeyRing(store.pool),
         roster=PostgresRoster(store.pool),

@@ -17,7 +17,8 @@ from taskgate.errors import InvalidInput
 from taskgate.fleet.ports import Board, Roster
 from taskgate.history.ports import EndedRuns
 from taskgate.identity.ports import KeyRing, OneUse, TokenBook
-from taskgate.journal.ports import Journal
+from taskgate.journal.ports import Journal, RunLogs
+from taskgate.journal.settings import JournalSettings
 from taskgate.lifespan import Part
 from taskgate.limits.ports import Buckets
 from taskgate.routes.ports import ServiceBook
@@ -35,6 +36,7 @@ from taskgate.stores.memory.keys import MemoryKeyRing
 from taskgate.stores.memory.leadership import MemoryLeadership
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
 from taskgate.stores.memory.roster import MemoryRoster
+from taskgate.stores.memory.run_logs import MemoryRunLogs
 from taskgate.stores.memory.services import MemoryServiceBook
 from taskgate.stores.memory.tokens import MemoryTokenBook
 from taskgate.stores.settings import DatabaseSettings, RedisSettings
@@ -53,6 +55,7 @@ class Stores:
     census: Census
     ready: ReadyQueue
     journal: Journal
+    run_logs: RunLogs
     catalogue: Catalogue
     keyring: KeyRing
     clock: Clock | None = None  # what time it is for all who stand on them; None: that of this host
@@ -77,23 +80,27 @@ def open_stores(
     probe: Callable[[str], None],
     database: DatabaseSettings | None = None,
     redis: RedisSettings | None = None,
+    journal: JournalSettings | None = None,
 ) -> Stores:
     """The stores that a URL names; InvalidInput for an unknown scheme. `database` sizes a server's connections, `redis`
-    says where that is which gateways share beside the database."""
+    says where that is which gateways share beside the database, `journal` what journals and logs may cost."""
+    journal = journal or JournalSettings()
     sharing = sharing_of(redis or RedisSettings(), clock=clock)
     scheme, _, rest = url.partition(":")
     if scheme == "memory":
-        return _in_memory(clock, sharing)
+        return _in_memory(clock, sharing, journal)
     if scheme == "sqlite":
-        return _on_sqlite(Path(rest), clock, probe, sharing)
+        return _on_sqlite(Path(rest), clock, probe, sharing, journal)
     if scheme == "postgresql":
         from taskgate.stores.on_postgres import on_postgres
 
-        return on_postgres(url, database=database or DatabaseSettings(), sharing=sharing, clock=clock, probe=probe)
+        return on_postgres(
+            url, database=database or DatabaseSettings(), sharing=sharing, clock=clock, probe=probe, bounds=journal
+        )
     raise InvalidInput(f"no store is named {scheme}:", code="UNKNOWN_STORE", extra={"path": "database.url"})
 
 
-def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
+def _in_memory(clock: Clock, sharing: Sharing, bounds: JournalSettings) -> Stores:
     leadership = MemoryLeadership(clock)
     runs = MemoryRuns(clock, leadership)
     return Stores(
@@ -103,7 +110,8 @@ def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
         audit=MemoryAuditLog(),
         census=MemoryCensus(runs),
         ready=sharing.ready,
-        journal=MemoryJournal(),
+        journal=MemoryJournal(limit_bytes=bounds.max_bytes),
+        run_logs=MemoryRunLogs(limit_bytes=bounds.max_upload_bytes),
         catalogue=MemoryCatalogue(),
         keyring=MemoryKeyRing(),
         roster=MemoryRoster(),
@@ -120,14 +128,18 @@ def _in_memory(clock: Clock, sharing: Sharing) -> Stores:
     )
 
 
-def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing: Sharing) -> Stores:
+def _on_sqlite(
+    folder: Path, clock: Clock, probe: Callable[[str], None], sharing: Sharing, bounds: JournalSettings
+) -> Stores:
     from taskgate.stores.sqlite.audit import SqliteAuditLog
     from taskgate.stores.sqlite.calls import SqliteCallRecords
     from taskgate.stores.sqlite.journal import SqliteJournal
+    from taskgate.stores.sqlite.run_logs import SqliteRunLogs
     from taskgate.stores.sqlite.store import SqliteStore
 
     store = SqliteStore(folder, clock=clock, probe=probe)
-    journal = SqliteJournal(folder)
+    journal = SqliteJournal(folder, limit_bytes=bounds.max_bytes)
+    run_logs = SqliteRunLogs(folder, limit_bytes=bounds.max_upload_bytes)
     calls = SqliteCallRecords(folder)
     audit = SqliteAuditLog(folder)
     return Stores(
@@ -138,6 +150,7 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
         census=store.census,
         ready=sharing.ready,
         journal=journal,
+        run_logs=run_logs,
         catalogue=store.catalogue,
         keyring=store.keyring,
         roster=store.roster,
@@ -149,6 +162,6 @@ def _on_sqlite(folder: Path, clock: Clock, probe: Callable[[str], None], sharing
         buckets=sharing.buckets,
         one_use=sharing.one_use,
         board=sharing.board,
-        parts=(store, journal, calls, audit, *sharing.parts),
+        parts=(store, journal, run_logs, calls, audit, *sharing.parts),
         backends=sharing.backends,
     )

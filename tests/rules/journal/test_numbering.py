@@ -47,7 +47,7 @@ def test_a_subject_never_costs_more_than_its_limit(limit_bytes: int, sizes: list
     assert [entry.text for entry in kept] == [one.text for one in drafts[: len(kept)]]
     assert sum(map(cost, kept)) == subject.stored_bytes <= limit_bytes
     if subject.is_full:
-        assert stored[-1].fields == {"full": True}
+        assert stored[-1].fields == {"code": "LOG_TRUNCATED", "full": True}
         assert sum(map(cost, drafts[: len(kept) + 1])) > limit_bytes
     else:
         assert len(stored) == len(drafts)

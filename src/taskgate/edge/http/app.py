@@ -37,6 +37,7 @@ from taskgate.edge.http.metrics import MetricsEndpoint
 from taskgate.edge.http.page import Page
 from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
 from taskgate.edge.http.patience import Patience
+from taskgate.edge.http.run_logs import RunLogEndpoints
 from taskgate.edge.http.runs import RunEndpoints
 from taskgate.errors import Malformed, TaskgateError, WrongMethod
 
@@ -192,6 +193,7 @@ def _hot_routes(doors: Doors, live: Live, *, max_body_bytes: int) -> list[RawRou
         RawRoute("GET", "/v1/runs/{run_id}", runs.read),
         RawRoute("POST", "/v1/runs/wait", runs.wait),
         RawRoute("GET", "/v1/runs/{run_id}/journal", JournalEndpoint(doors, live).read),
+        *RunLogEndpoints(doors, live).routes(),
     ]
 
 

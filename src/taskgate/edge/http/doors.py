@@ -19,6 +19,7 @@ from taskgate.history.reading import History
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
 from taskgate.identity.signing import IdentitySigner
+from taskgate.journal.allowance import Allowance
 from taskgate.journal.entry import Entry
 from taskgate.routes.ports import UpstreamHealth
 from taskgate.routes.records import CallRecords
@@ -28,6 +29,7 @@ from taskgate.runs.definitions import Definitions
 from taskgate.runs.desk import Desk
 from taskgate.runs.intake import Intake
 from taskgate.runs.standings import Standings
+from taskgate.runs.uploading import LogDesk
 from taskgate.runs.why import Explainer
 
 
@@ -116,6 +118,16 @@ class Doors(Protocol):
 
     @property
     def run_journal(self) -> RunEntries: ...
+
+    @property
+    def log_desk(self) -> LogDesk:
+        """Logs that are uploaded in pieces."""
+        ...
+
+    @property
+    def unwritten(self) -> Allowance:
+        """How much may wait for the journal."""
+        ...
 
     @property
     def past(self) -> Past: ...

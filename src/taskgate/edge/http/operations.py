@@ -11,6 +11,7 @@ from taskgate.edge.http import shapes
 from taskgate.edge.http.bodies import BatchBody, SubmitBody, WaitBody
 from taskgate.edge.http.described import Gives, described, parameter
 from taskgate.edge.http.past_operations import past_operations
+from taskgate.edge.http.run_log_operations import run_log_operations
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer", "minimum": 0}
@@ -39,7 +40,7 @@ Operations = dict[tuple[str, str], dict[str, Any]]
 
 def raw_operations() -> Operations:
     """Operations by (method, path template)."""
-    return {**_submitting(), **_reading(), **past_operations(), **_pages()}
+    return {**_submitting(), **_reading(), **run_log_operations(), **past_operations(), **_watching(), **_pages()}
 
 
 def _submitting() -> Operations:

@@ -17,7 +17,7 @@ Serve = Callable[[Call, str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class RawRoute:
-    """A method and a path with at most one `{variable}`, whose text is handed to `serve`."""
+    """A method and a path with `{variables}`, whose texts are handed to `serve`, several with a slash between them."""
 
     method: str
     template: str
@@ -37,7 +37,7 @@ class RawRoutes:
             same.sort(key=lambda pair: "{" in pair[1].template)  # literal segments win
 
     def find(self, method: str, path: str) -> tuple[Serve, str] | None:
-        """The endpoint and the text of its variable; None when no raw route has this path."""
+        """The endpoint and the text of its variables; None when no raw route has this path."""
         segments = path.split("/")
         allowed: list[str] = []
         for wanted, route in self._by_length.get(len(segments), ()):
@@ -47,7 +47,7 @@ class RawRoutes:
                     continue
                 if want[:1] != "{" or not have:
                     break
-                variable = have
+                variable = f"{variable}/{have}" if variable else have
             else:
                 if route.method == method:
                     return route.serve, variable

@@ -17,6 +17,7 @@ from taskgate.edge.http import (
     call_shapes,
     past_shapes,
     queue_shapes,
+    run_log_shapes,
     service_bodies,
     service_shapes,
     shapes,
@@ -47,6 +48,7 @@ def components() -> dict[str, Any]:
             service_shapes,
             call_shapes,
             queue_shapes,
+            run_log_shapes,
             past_shapes,
             token_shapes,
         )

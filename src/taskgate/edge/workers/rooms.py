@@ -19,6 +19,7 @@ from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.ports import Roster
 from taskgate.identity.keys import Keys
 from taskgate.identity.principal import Principal
+from taskgate.journal.allowance import Allowance
 from taskgate.runs.declaring import Declarations
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.leases import Leases
@@ -48,6 +49,7 @@ class WorkerRooms:
     probe: Callable[[str], None]
     counters: LinkCounters = field(default_factory=LinkCounters)
     lobby: Lobby
+    unwritten: Allowance = field(default_factory=Allowance)
 
     async def renewed(self, principal: Principal, token: str, *, worker_id: str) -> Principal:
         """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""

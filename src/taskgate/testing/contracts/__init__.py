@@ -26,6 +26,7 @@ for _name in (
     "ready",
     "renewing",
     "roster",
+    "run_logs",
     "services",
     "signals",
     "tailing",

@@ -150,7 +150,11 @@ class AppendContract:
         assert late == [Appended(fitting + 8, 0, fitting + 1, True), Appended(fitting + 8, 0, fitting + 1, True)]
         found = await everything(small_journal, "s")
         assert texts(found[:-1]) == [text] * fitting
-        assert (found[-1].kind, found[-1].level, found[-1].fields) == ("log", "warning", {"full": True})
+        assert (found[-1].kind, found[-1].level, found[-1].fields) == (
+            "log",
+            "warning",
+            {"code": "LOG_TRUNCATED", "full": True},
+        )
         assert "dropped" in found[-1].text
 
     async def test_bytes_are_counted_not_characters(self, small_journal: Journal) -> None:

@@ -1,0 +1,1 @@
+DELETE FROM run_log_pieces WHERE run_id = ANY($1::text[])

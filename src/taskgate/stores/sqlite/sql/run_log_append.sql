@@ -1,0 +1,1 @@
+INSERT INTO pieces (log_id, first_byte, content) VALUES (?, ?, ?)
