@@ -132,7 +132,12 @@ class Reports:
 
     async def _completed(self, results: Sequence[TaskResult], worker_id: str) -> list[TaskResult]:
         bare = [result.run_id for result in results if not result.lease_token and is_id(result.run_id)]
-        found = {run.id: run for run in await self._book.get(bare) if run is not None} if bare else {}
+        holder = self._fleet.find(worker_id)
+        found = {
+            run.id: run
+            for run in (await self._book.get(bare) if bare else ())
+            if run is not None and (holder is None or holder.serves(run.tenant.site_id))
+        }
         return [_completed(result, found.get(result.run_id), worker_id) for result in results]
 
     async def _runs_of(self, results: Sequence[TaskResult]) -> list[Run | None]:

@@ -199,3 +199,22 @@ async def test_a_queue_has_the_workers_of_all_gateways_wherever_it_is_asked_for(
     for house in pair:
         views = {view.queue.task: view for view in await house.gateway.watch.standings.everywhere()}
         assert (views["work"].workers, views["work"].slots_free) == (2, 3)
+
+
+async def test_inv_a1_a_namesake_of_another_site_cannot_answer_for_a_worker(pair: Pair) -> None:
+    """Two sites that use a new name at the same moment at two gateways: a name alone is no receipt."""
+    here, there = pair
+    crew = await arrives(here, "w1", "work")
+    run = await here.submit("work", 1)
+    await here.until(lambda: crew.offers)
+    crew.begin(crew.offers[0])
+    stranger = Crew(there, "w1", tasks=("work",), credit=0, site_id="other")
+    await there.gateway.fleet.join(stranger.holder)
+    bare = TaskResult(run_id=run.id, attempt=0, status="ok", result=msgspec.Raw(b"2"))
+    (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
+    assert ack.verdict == "stale"
+    assert (await here.run(run)).is_open
+    same = Crew(there, "w1", tasks=("work",), credit=0)
+    await there.gateway.fleet.join(same.holder)
+    (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
+    assert ack.verdict == "applied"
