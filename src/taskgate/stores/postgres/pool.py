@@ -23,6 +23,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from taskgate.errors import StoreError, Unavailable
 from taskgate.stores.guarding import Guard
+from taskgate.stores.postgres.dialling import CONNECT_S, Dialler
 from taskgate.stores.postgres.failures import is_away, is_lost, translated
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Pool:
             "enable_mergejoin": "off",
             "enable_bitmapscan": "off",
         }
+        self._dialler = Dialler()
         self._pool: asyncpg.Pool | None = None
 
     async def start(self) -> None:
@@ -81,12 +83,12 @@ class Pool:
             self.url,
             min_size=0,
             max_size=self.size,
-            timeout=self.patience_s,
+            timeout=max(self.patience_s, CONNECT_S),
             statement_cache_size=256,
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=300.0,
             connection_class=_Session,
-            init=_assert_durable,
+            connect=self._dialler.connect,
             server_settings=self._settings,
             target_session_attrs=SessionAttribute.primary,
         )
@@ -97,6 +99,7 @@ class Pool:
         except BaseException as error:
             self._pool = None
             pool.terminate()
+            self._dialler.close()
             if not isinstance(error, Exception):
                 raise
             raise translated(error) from error
@@ -106,6 +109,7 @@ class Pool:
         pool, self._pool = self._pool, None
         if pool is None:
             return
+        self._dialler.close()
         try:
             async with asyncio.timeout(CLOSE_S):
                 await pool.close()
@@ -191,9 +195,3 @@ def _forget(task: asyncio.Future[Any]) -> None:
 def driver_url(url: str) -> str:
     """The URL as the driver wants it: `postgresql+asyncpg://` is how others write it."""
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
-
-
-async def _assert_durable(connection: Connection) -> None:
-    level = await connection.fetchval("SHOW synchronous_commit")
-    if level != "on":
-        raise StoreError(f"synchronous_commit is {level}: an answer would be a guess", code="STORE_NOT_DURABLE")
