@@ -45,7 +45,7 @@ class Host:
         self.pid = self._holder.pid
         self._started: list[subprocess.Popen[bytes]] = []
         self.network = os.readlink(f"/proc/{self.pid}/ns/net")
-        self.filter(FILTER)
+        self._filter(FILTER)
 
     def command(self, words: Sequence[str], *, user: str = "", folder: Path | None = None) -> list[str]:
         """The same command, in this host."""
@@ -82,7 +82,7 @@ class Host:
         assert done.returncode == 0, f"{self.name}: {' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def filter(self, rules: str) -> None:
+    def _filter(self, rules: str) -> None:
         """Hand rules to the host's packet filter, all of them or none."""
         subprocess.run(self.command(["nft", "-f", "-"]), check=True, input=rules, text=True)
 
@@ -91,16 +91,11 @@ class Host:
         chance = f"numgen random mod 100 < {percent} " if percent < 100 else ""
         for way in ways:
             towards = f"ip {'saddr' if way == 'in' else 'daddr'} {other} " if other else f"meta {way[:1]}ifname != lo "
-            self.filter(f"add rule inet lab {way} {towards}{chance}drop\n")
+            self._filter(f"add rule inet lab {way} {towards}{chance}drop\n")
 
     def heal(self) -> None:
         """Take all losses back."""
-        self.filter("flush chain inet lab in\nflush chain inet lab out\n")
-
-    def connections(self, other: str = "") -> list[str]:
-        """The TCP connections that stand here, to another address or all, as `ss` shows them."""
-        words = ["ss", "-H", "-t", "-n", "state", "established"]
-        return self.run([*words, *(["dst", other] if other else [])]).splitlines()
+        self._filter("flush chain inet lab in\nflush chain inet lab out\n")
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
@@ -112,18 +107,9 @@ class Host:
             finally:
                 _enter(before.fileno())
 
-    def processes(self) -> list[int]:
-        """Everything that runs in this host, its holder too."""
-        found = []
-        for place in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if place.name.isdigit() and os.readlink(place / "ns/net") == self.network:
-                    found.append(int(place.name))
-        return found
-
     def end(self) -> None:
         """Kill all that runs in it; with the last of them the host is gone, with its links."""
-        while rest := [pid for pid in self.processes() if pid not in (os.getpid(), self.pid)]:
+        while rest := [pid for pid in _processes(self.network) if pid not in (os.getpid(), self.pid)]:
             for pid in rest:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -133,6 +119,22 @@ class Host:
         self._holder.wait()
         if self._holder.stdout is not None:
             self._holder.stdout.close()
+
+
+def connections(host: Host, other: str = "") -> list[str]:
+    """The TCP connections that stand at a host, to another address or all, as `ss` shows them."""
+    words = ["ss", "-H", "-t", "-n", "state", "established"]
+    return host.run([*words, *(["dst", other] if other else [])]).splitlines()
+
+
+def _processes(network: str) -> list[int]:
+    """Everything that runs in a host, its holder too."""
+    found = []
+    for place in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if place.name.isdigit() and os.readlink(place / "ns/net") == network:
+                found.append(int(place.name))
+    return found
 
 
 def _enter(network: int) -> None:

@@ -62,7 +62,7 @@ class Lab:
         self._up(inside, "eth0", f"{inside.address}/24")
         inside.run(["ip", "route", "add", "default", "via", f"192.168.{number}.1"])
         router.run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])
-        router.filter(f"add rule ip nat out ip saddr 192.168.{number}.0/24 masquerade\n")
+        router.run(["nft", "add", "rule", "ip", "nat", "out", "ip", "saddr", f"192.168.{number}.0/24", "masquerade"])
         return inside, router
 
     def close(self) -> None:

@@ -45,7 +45,8 @@ class Secured:
         self.authority.root.write(folder, "ca")
         self.ca = folder / "ca.pem"
         self.cert, self.key = self.server_leaf().write(folder, "server")
-        files: dict[str, Any] = {"tls_cert_path": str(self.cert), "tls_key_path": str(self.key), "tls_ca_path": str(self.ca)}
+        paths = {"tls_cert_path": self.cert, "tls_key_path": self.key, "tls_ca_path": self.ca}
+        files: dict[str, Any] = {name: str(path) for name, path in paths.items()}
         self.server = Server(
             Settings(
                 data_dir=str(folder / "data"),

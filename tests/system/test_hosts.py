@@ -22,7 +22,7 @@ import pytest
 
 from taskgate import Client
 from taskgate.client.sync import Run
-from tests.hosts.host import Way
+from tests.hosts.host import Way, connections
 from tests.hosts.installation import DEAD_S, LEASE_S, TASKGATE, Gateway, Installation, until
 from tests.hosts.need import need_hosts
 from tests.servers.finding import install
@@ -86,7 +86,7 @@ def echoes(client: Client, values: range) -> list[str]:
 
 def sockets(site: Installation) -> Counter[str]:
     """Connections that the gateways' doors have with nginx, by port; each link of a worker is one."""
-    lines = [line for gateway in site.gateways for line in gateway.host.connections(site.nginx.address)]
+    lines = [line for gateway in site.gateways for line in connections(gateway.host, site.nginx.address)]
     return Counter(line.split()[2].rpartition(":")[2] for line in lines if line.split()[2].endswith(DOORS))
 
 
@@ -148,7 +148,7 @@ def test_the_page_as_it_stands(site: Installation, client: Client) -> None:
     told = json.loads(site.caller.run([*words, "http://10.0.0.11:30090/gateway/audit?action=key.create"]))
     assert site.caller.address in {entry["actor"]["address"] for entry in told["entries"]}
     assert site.homes[-1].address.startswith("192.168.")
-    assert site.nginx.connections(site.routers[-1].address), "the worker behind NAT comes from its router"
+    assert connections(site.nginx, site.routers[-1].address), "the worker behind NAT comes from its router"
     assert echoes(client, range(20)) == [str(number) for number in range(20)]
 
 
