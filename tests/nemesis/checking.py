@@ -241,7 +241,8 @@ def strange(evidence: Evidence) -> Iterator[str]:
 
 
 def stuck(evidence: Evidence) -> Iterator[str]:
-    """INV-T7: soon after everything is mended something is accepted again."""
+    """INV-T7: soon after everything is mended something is accepted again, and nobody asks in vain for ever."""
+    yield from (f"INV-T7 {entry['key']} was never accepted" for entry in evidence.of("given_up"))
     moments = sorted(entry["at"] for entry in evidence.of("submit") if entry["id"])
     for earlier, later in pairwise(moments):
         healed = max((fault.healed_at for fault in evidence.faults if fault.began_at < later), default=earlier)

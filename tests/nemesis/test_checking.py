@@ -116,6 +116,7 @@ DOCTORED: dict[str, tuple[str, Evidence]] = {
     "archived twice": ("archive", replace(CLEAN, archived=[*CLEAN.archived, ("a", "succeeded")])),
     "archived with another end": ("archive", replace(CLEAN, archived=[("a", "failed"), ("b", "cancelled")])),
     "an answer that nobody may get": ("was answered 500", told(entry("submit", 20.0, key="m", status=500, id=""))),
+    "a caller who asked in vain": ("INV-T7", told(entry("given_up", 130.0, key="m"))),
     "nothing accepted for long": (
         "INV-T7",
         replace(
