@@ -99,6 +99,8 @@ class Narrator:
 
     def _say(self, batch: Batch) -> None:
         self._states.append(batch)
+        if len(self._states) > 2 * MOST_KEPT:
+            del self._states[:MOST_KEPT]  # a journal that hangs: states may be missing, memory may not
         self._news.set()
 
     async def _write_states(self) -> None:

@@ -63,7 +63,7 @@ class Errands:
         async def check(receipt: m.Receipt) -> None:
             await self._owning.check_lines(principal, receipt, named=named)
 
-        acks, stale = await Lines(self._rooms.narrator, check=check).keep(read)
+        acks, stale = await Lines(self._rooms.narrator, check=check, allowance=self._rooms.unwritten).keep(read)
         if named:
             self._polls.seen(named)
         answer = pb.AppendLogsResponse(

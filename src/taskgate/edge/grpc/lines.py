@@ -2,7 +2,8 @@
 
 Nothing is acknowledged before it is durable. Repeats are dropped by their numbers, so a caller whose stream broke says
 all of it again. A stream that says nothing for a minute is ended. The reader never runs ahead of the journal by more
-than one batch: who writes faster than that is slowed down by his own connection.
+than one batch: who writes faster than that is slowed down by his own connection. Where the journal is so far behind
+that this process may hold nothing more for it, or does not answer at all, the stream ends: say it again later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from taskgate.errors import LeaseLost, RemoteLinkError, TooSlow
+from taskgate.errors import LeaseLost, RemoteLinkError, TooSlow, Unavailable
+from taskgate.journal.allowance import Allowance
 from taskgate.runs.narrating import Narrator
 from taskgate.wire.link import Limits
 from taskgate.wire.log_window import check_lines
@@ -18,6 +20,7 @@ from taskgate.wire.messages import Log, LogAck, Receipt
 
 BATCH_BYTES = 256 << 10
 SILENT_S = 60.0
+RECORD_S = 10.0
 LIMITS = Limits()
 
 Read = Callable[[], Awaitable[Log | None]]
@@ -27,8 +30,9 @@ Check = Callable[[Receipt], Awaitable[None]]
 class Lines:
     """One call. `check` raises when the lease of some lines is not the caller's."""
 
-    def __init__(self, narrator: Narrator, *, check: Check) -> None:
+    def __init__(self, narrator: Narrator, *, check: Check, allowance: Allowance) -> None:
         self._narrator = narrator
+        self._allowance = allowance
         self._check = check
         self._checked: set[Receipt] = set()
         self._acks: dict[tuple[str, int, str], LogAck] = {}
@@ -37,7 +41,8 @@ class Lines:
     async def keep(self, read: Read) -> tuple[list[LogAck], list[Receipt]]:
         """Keep everything until `read` returns None; what is durable, and the leases that were lost.
 
-        LeaseLost when all that was said came too late. TooSlow after a minute of silence.
+        LeaseLost when all that was said came too late. TooSlow after a minute of silence. Limited or Unavailable when
+        the journal is behind or away.
         """
         waiting: list[Log] = []
         coming = asyncio.ensure_future(read())
@@ -73,10 +78,18 @@ class Lines:
             if receipt not in self._checked:
                 await self._check(receipt)
                 self._checked.add(receipt)
-        acks, stale = await self._narrator.record(logs) if logs else ([], [])
+        acks, stale = await self._durable(logs) if logs else ([], [])
         self._acks |= {(ack.run_id, ack.attempt, ack.stream): ack for ack in acks}
         self._stale |= {(receipt.run_id, receipt.attempt): receipt for receipt in stale}
         return []
+
+    async def _durable(self, logs: list[Log]) -> tuple[list[LogAck], list[Receipt]]:
+        try:
+            with self._allowance.taken(_weight(logs)):
+                async with asyncio.timeout(RECORD_S):
+                    return await self._narrator.record(logs)
+        except TimeoutError:
+            raise Unavailable("the journal does not answer", code="STORE_SLOW", retry_after_s=1.0) from None
 
 
 def _weight(logs: list[Log]) -> int:

@@ -2,10 +2,11 @@
 
 A transport pushes messages in (`receive`), pulls messages out (`seat.outgoing`) and runs `run` beside both. What came
 in is worked off in batches: everything that arrived while the last batch was being committed is the next one, so
-a busy worker costs one commit for many results. Within a batch logs are made durable before results are applied,
-because a run's journal must be whole when its end is told.
+a busy worker costs one commit for many results. A run's lines are durable before its result is applied, because its
+journal must be whole when its end is told; they are recorded beside everything else (`recording`), so that a journal
+which is slow or away delays nothing but those results.
 
-If a store is away the link is closed with 1013: the worker keeps what was not acknowledged and sends it again.
+If the ledger is away the link is closed with 1013: the worker keeps what was not acknowledged and sends it again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.counters import RoundTrips
 from taskgate.edge.workers.lobby import CROWDED
+from taskgate.edge.workers.recording import Recording
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
 from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError, Unavailable
@@ -58,6 +60,13 @@ class WorkerSession:
         self._drained = asyncio.Event()
         self._drained.set()
         self._tasks = TaskSet()
+        self._recording = Recording(
+            rooms.narrator,
+            rooms.unwritten,
+            tell=self._recorded,
+            again=lambda: self.seat.close(TRY_LATER, "say it again"),
+            tasks=self._tasks,
+        )
         self._has_expired = False
         self._trips = RoundTrips(rooms.counters, transport)
         self.seat = WorkerSeat(
@@ -113,12 +122,13 @@ class WorkerSession:
     async def room(self) -> None:
         """Wait until what came in has been worked off far enough to read more."""
         await self._drained.wait()
+        await self._recording.room(keeps=not self._link.simple)
 
     async def run(self) -> None:
         """Work off events and watch the time until the session is closed and all that came before was worked off."""
         self._tasks.spawn(self._tick(), name="worker link timer")
         try:
-            while self.seat.closed is None or self._events:
+            while await self._has_more():
                 await self._news.wait()
                 self._news.clear()
                 events, self._events = self._events, []
@@ -133,6 +143,12 @@ class WorkerSession:
         finally:
             await self._leave()
 
+    async def _has_more(self) -> bool:
+        """Whether there is or may come anything to work off."""
+        if self.seat.closed is not None and not self._events:
+            await self._recording.finish()
+        return self.seat.closed is None or bool(self._events)
+
     def refuse(self, error: TaskgateError) -> None:
         """Say what is wrong, then close with the error's code."""
         if self.seat.closed is None:
@@ -142,7 +158,7 @@ class WorkerSession:
     # ---------------------------------------------------------------- working off
 
     async def _work(self, events: list[e.GatewayEvent]) -> None:
-        """Work off a batch: who arrived and what began, then logs, then results, then everything else."""
+        """Work off a batch: who arrived and what began, then lines, then results, then everything else."""
         for event in events:
             if isinstance(event, e.Helloed):
                 if self.seat.closed is None:
@@ -151,8 +167,10 @@ class WorkerSession:
                 self._begin(event.accept)
         writes = [w for event in events if (w := _written(event)) is not None]
         if writes:
-            await self._record(writes)
-        results = [event.result for event in events if isinstance(event, e.ResultReceived)]
+            self._recording.take(writes, keeps=not self._link.simple)
+        if any(isinstance(event, e.Left) for event in events):
+            await self._recording.finish()  # its leases end with it, and lines count only under them
+        results = self._recording.ready([event.result for event in events if isinstance(event, e.ResultReceived)])
         if results:
             reports, worker_id = self._rooms.reports, self._link.worker_id
             for ack in await reports.results(results, worker_id=worker_id, may_be_bare=True):
@@ -248,12 +266,13 @@ class WorkerSession:
         if renewed or stop:
             self.seat.say(m.HeartbeatAck(nonce=nonce, renewed=renewed, stop=stop))
 
-    async def _record(self, writes: list[m.Log | m.Progress]) -> None:
-        acks, stale = await self._rooms.narrator.record(writes)
+    def _recorded(self, acks: list[m.LogAck], stale: list[m.Receipt], results: list[m.TaskResult]) -> None:
         for ack in acks:
             self.seat.say(ack)
         for receipt in stale:
             self.seat.cancel(receipt.run_id, receipt.attempt, reason="lost")
+        if results:
+            self._happened([e.ResultReceived(result) for result in results])
 
     def _count_credit(self) -> None:
         """Tell the fleet how many offers this worker takes; cumulative, like `ready` itself."""
@@ -278,6 +297,7 @@ class WorkerSession:
         self._stop_offers()
         self._news.set()
         self._drained.set()
+        self._recording.close()
 
     async def _tick(self) -> None:
         while self.seat.closed is None:
@@ -292,6 +312,7 @@ class WorkerSession:
         holder, self._holder = self._holder, None
         self.seat.close(NORMAL, "")
         await self._tasks.close()
+        self._recording.forget()
         if holder is None or not await self._rooms.fleet.leave(holder):
             return
         if self.seat.closed == REVOKED:
