@@ -1,4 +1,4 @@
-"""Settings of the journal room: what a run's journal and its uploaded logs may cost, and how long they are kept.
+"""Settings of the journal room: what a run's journal and its uploaded logs may cost.
 
 Every bound has a visible consequence: a cut journal says so in its last entry, a refused piece in its answer.
 """
@@ -17,7 +17,6 @@ class JournalSettings:
 
     max_bytes: what the journal of one run may hold, bytes of UTF-8. Default 67108864 (64 MiB). Above it one last entry
         says `LOG_TRUNCATED`, and the rest is dropped.
-    keep_s: seconds that the journal and the logs of an ended run are kept. Default 0: as long as the run itself.
     max_upload_bytes: what one uploaded log (a run, an attempt, a stream) may hold. Default 1073741824 (1 GiB). Above it
         413 `LOG_TOO_LARGE`.
     upload_grace_s: seconds after the end of a run in which its last holder may still upload. Default 600.
@@ -26,7 +25,6 @@ class JournalSettings:
     """
 
     max_bytes: Annotated[int, Meta(ge=1024)] = 64 << 20
-    keep_s: Annotated[float, Meta(ge=0)] = 0.0
     max_upload_bytes: Annotated[int, Meta(ge=1)] = 1 << 30
     upload_grace_s: Annotated[float, Meta(ge=0)] = 600.0
     unwritten_bytes: Annotated[int, Meta(ge=1 << 20)] = 128 << 20
