@@ -20,6 +20,7 @@ import msgspec
 from taskgate.bus import Bus
 from taskgate.clock import SystemClock
 from taskgate.config import Settings, unpacked
+from taskgate.edge.failures import Tries
 from taskgate.edge.gate import Gate, shows_other
 from taskgate.errors import TaskgateError
 from taskgate.events import KeyRevoked
@@ -66,7 +67,8 @@ class FrontProcess:
         keys = Keys(ring, clock=clock, bus=bus, signals=signals, believe_s=believe_s)
         review = KeyReview(ring, bus=bus, clock=clock)
         reviewing = Rereader(review.read, signals=signals, topic=KEYS, name="front", every_s=REVIEW_AGAIN_S)
-        gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled)
+        tries = Tries(clock, rate=settings.auth.tries_per_s, burst=settings.auth.tries_burst)
+        gate = Gate(keys, clock=clock, auth_enabled=settings.auth.enabled, tries=tries)
         reach = reach_of(settings, clock)
         for port in begin.own_ports:
             reach.shut(port)
