@@ -38,13 +38,8 @@ def on_postgres(
     bounds: JournalSettings,
 ) -> Stores:
     """The stores that a URL names; `bounds` is what journals and logs may cost."""
-    store = PostgresStore(
-        url,
-        clock=clock,
-        pool_size=database.pool_size,
-        statement_timeout_s=database.statement_timeout_s,
-        probe=probe,
-    )
+    size, timeout_s = database.pool_size, database.statement_timeout_s
+    store = PostgresStore(url, clock=clock, pool_size=size, statement_timeout_s=timeout_s, probe=probe)
     journal = PostgresJournal(store.floods, limit_bytes=bounds.max_bytes, relay=sharing.relay)
     return Stores(
         ledger=store.ledger,
