@@ -60,14 +60,7 @@ class Matcher:
         if best is None:
             return None
         self._fleet.used(best, queue.task)
-        return self.grant(best)
-
-    def grant(self, holder: Holder) -> Grant:
-        """Use one credit of this worker for a lease to be written."""
-        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s, target=holder.target)
-        holder.offered_count += 1
-        self._reserved[grant.token] = holder
-        return grant
+        return self._grant(best)
 
     def release(self, grants: Iterable[Grant]) -> None:
         """Give back credit that was reserved and not used."""
@@ -103,7 +96,7 @@ class Matcher:
         """So many leases for this crowd, the first worker's credit first; fewer when credit has been used meanwhile."""
         granted: list[Grant] = []
         for holder in crowd.holders:
-            granted += [self.grant(holder) for _ in range(min(holder.free, count - len(granted)))]
+            granted += [self._grant(holder) for _ in range(min(holder.free, count - len(granted)))]
         return granted
 
     def _candidates(self, holder: Holder) -> tuple[QueueKey, ...]:
@@ -114,3 +107,10 @@ class Matcher:
             for queue in self._known.get(task, ())
             if queue in self.backlog and holder.can_do(task, version=queue.version, labels=queue.labels)
         )
+
+    def _grant(self, holder: Holder) -> Grant:
+        """Use one credit of this worker for a lease to be written."""
+        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s, target=holder.target)
+        holder.offered_count += 1
+        self._reserved[grant.token] = holder
+        return grant
