@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ async def caller(house: Neighbour, what: str) -> tuple[Principal, str, str]:
 
 
 @asynccontextmanager
-async def linked(house: Neighbour, who: Principal) -> AsyncIterator[tuple[HandSeat, asyncio.Task[None]]]:
+async def linked(house: Neighbour, who: Principal) -> AsyncIterator[tuple[HandSeat, asyncio.Task[Any]]]:
     """A worker's link and a caller's stream at this gateway, both opened with the credential."""
     door, seat = build_http(house.gateway), HandSeat()
     holder = Holder(
@@ -39,7 +40,7 @@ async def linked(house: Neighbour, who: Principal) -> AsyncIterator[tuple[HandSe
         tasks={"work": frozenset({""})}, labels={}, slots=1, now=house.clock.monotonic(),
     )  # fmt: skip
     await house.gateway.fleet.join(holder)
-    stream = asyncio.create_task(door._live.during_key(who, asyncio.sleep(3600)))
+    stream = asyncio.create_task(door._live.during_key(who, asyncio.Event().wait()))
     await asyncio.sleep(0)
     try:
         yield seat, stream
