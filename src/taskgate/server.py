@@ -1,8 +1,8 @@
 """One gateway process: its doors, its first keys, its signals, its end.
 
 Order of opening: stores and background work, then the doors; `gateway.json` is written last, so whoever finds
-it finds a gateway that answers. Order of closing (SIGTERM or SIGINT): no new runs are accepted, workers are
-asked to come back later, the doors finish what is in flight, then the stores close. A second signal leaves at
+it finds a gateway that answers. Order of closing (SIGTERM or SIGINT): the port closes, workers are asked
+to come back later, the doors finish what is in flight, then the stores close. A second signal leaves at
 once; nothing that was accepted is lost by that.
 """
 
@@ -191,7 +191,7 @@ class Server:
         company: Company | None,
     ) -> None:
         await make_room(self.gateway, lambda: door.server_state.connections)
-        self.gateway.intake.closed = True
+        door.should_exit = True  # the port closes first: who cannot be served is not let in to be told so
         send_away(self.gateway, after_s=RECONNECT_S)
         await asyncio.sleep(0)
         if grpc is not None:
@@ -200,8 +200,8 @@ class Server:
         self.gateway.waits.close()
         if company is not None:
             await company.stop()
-        door.should_exit = True
         await serving
+        self.gateway.intake.closed = True
 
     # ---------------------------------------------------------------- telling the command line where we are
 

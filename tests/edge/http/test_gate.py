@@ -28,6 +28,7 @@ def concrete(template: str) -> str:
         "worker_id": "w1",
         "name": "math",
         "request_id": "request-1",
+        "stream": "stdout",
     }
     for name, value in known.items():
         template = template.replace("{" + name + "}", value)

@@ -57,12 +57,13 @@ class RunLogEndpoints:
 
     async def write(self, call: Call, names: str) -> None:
         """Take a piece; 202 while the log is open, 200 when it is closed."""
+        principal = asking.caller_of(call)
+        principal.require("worker")
         run_id, _, stream = names.partition("/")
         query = asking.query_of(call, "offset", "final", "total", "sha256")
         offset = asking.number_of(query.get("offset", ""), "offset", low=0, high=MAX_OFFSET)
         whole = _whole(query)
         attempt, token = log_headers.lease_of(call)
-        principal = asking.caller_of(call)
         writing = await in_time(self._desk.admit(principal, run_id, attempt=attempt, token=token))
         writing.log(stream)
         with self._doors.unwritten.taken(PIECE_BYTES):
@@ -102,8 +103,9 @@ class RunLogEndpoints:
         is then)."""
         principal = asking.caller_of(call)
         attempt, token = log_headers.lease_of(call)
-        if token or not principal.may("read"):
+        if token or (principal.worker_id and not principal.may("read")):
             return (await self._desk.admit(principal, run_id, attempt=attempt, token=token)).attempt
+        principal.require("read")
         try:
             await self._doors.desk.get(principal, run_id)
         except NotFound:

@@ -17,11 +17,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
 
-from taskgate.errors import StoreError, Unavailable
+from taskgate.errors import StoreError, TaskgateError, Unavailable
 from taskgate.stores.guarding import Guard
 from taskgate.stores.postgres.dialling import CONNECT_S, Dialler
 from taskgate.stores.postgres.failures import is_away, is_lost, translated
@@ -102,7 +103,7 @@ class Pool:
             self._dialler.close()
             if not isinstance(error, Exception):
                 raise
-            raise translated(error) from error
+            raise _named(translated(error), self.url) from error
 
     async def stop(self) -> None:
         """Wait a moment for what is under way, then close every connection. Safe to call twice."""
@@ -195,3 +196,12 @@ def _forget(task: asyncio.Future[Any]) -> None:
 def driver_url(url: str) -> str:
     """The URL as the driver wants it: `postgresql+asyncpg://` is how others write it."""
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+def _named(error: TaskgateError, url: str) -> TaskgateError:
+    """The same error, and of a server that does not answer also where it should be."""
+    if not isinstance(error, Unavailable):
+        return error
+    place = urlsplit(url)
+    detail = f"{error.detail}: nobody answers at {place.hostname}:{place.port or 5432}{place.path}"
+    return Unavailable(detail if place.hostname else error.detail, code=error.code, retry_after_s=error.retry_after_s)
