@@ -20,7 +20,7 @@ class HostPostgres(Postgres):
         self.port = 5432
         self._host = host
         self._admin = USER
-        (folder / "data" / "pg_hba.conf").write_text(ACCESS, encoding="utf-8")
+        (self.folder / "data" / "pg_hba.conf").write_text(ACCESS, encoding="utf-8")
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{self._admin}@/{database}?host={self.folder}"
@@ -69,7 +69,7 @@ class ComposedPostgres(HostPostgres):
     def __init__(self, folder: Path, host: Host, *, password: str) -> None:
         super().__init__(folder, host)
         self._password = password
-        (folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all all scram-sha-256\n")
+        (self.folder / "data" / "pg_hba.conf").write_text("local all all trust\nhost all all all scram-sha-256\n")
 
     def settle(self) -> None:
         """Make what is asked for; its owner stays an administrator."""
