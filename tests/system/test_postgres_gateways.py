@@ -60,7 +60,7 @@ async def test_with_redis_a_second_gateway_stands_beside_it(postgres_url: str, r
     one.start()
     try:
         (two.folder).mkdir()
-        for name in ("admin.key", "worker.key"):
+        for name in ("admin.key", "worker.key", "identity.secret"):
             (two.folder / name).write_text((one.folder / name).read_text())
         await asyncio.to_thread(two.start)
         worker = SimpleWorker(two, "echo-2")

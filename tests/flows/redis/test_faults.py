@@ -111,7 +111,6 @@ async def test_f10_full_and_then_not(server: Redis) -> None:
         run_ids += await house.submit_all(50)
         crew = await house.crew("w", "t", credit=1000)
         await until(lambda: len(crew.offers) >= 50)
-        assert len(crew.offers) == 50
         server.command("CONFIG", "SET", "maxmemory", "0")
         await all_given(crew, run_ids)
 
