@@ -12,13 +12,13 @@ import pytest
 
 from taskgate.runs.ports import AddVerdict, Applied, Renewed
 from taskgate.runs.run import Run
+from taskgate.stores.columns import leased
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.ledger import MemoryRuns
 from taskgate.stores.sqlite.ledger import SqliteRunLedger
 from taskgate.stores.sqlite.migrating import migrate
 from taskgate.stores.sqlite.opening import open_writer
 from taskgate.stores.sqlite.reader import Reader
-from taskgate.stores.sqlite.rows import leased
 from taskgate.stores.sqlite.statements import MIGRATIONS, Bulk, rounds, slices, sql
 from taskgate.stores.sqlite.writer import Writer
 from taskgate.testing.clock import ManualClock

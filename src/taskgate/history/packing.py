@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from taskgate.history.ports import HistoryFilter
+from taskgate.history.ports import HistoryFilter, Place
 from taskgate.runs.run import Attempt, Run
 
 PORTION_BYTES = 8 << 20
 MOST_AT_ONCE = 500
 BEFORE_ANYTHING_IS_KNOWN = 16
+FOREVER = 1e300
+LAST = "\U0010ffff"  # sorts behind every id
 
 
 class _Body(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -145,3 +148,23 @@ def _mark(*parts: str) -> str:
     """16 hex digits; the length before each part keeps parts apart."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def wanted_values(wanted: HistoryFilter) -> dict[str, Any]:
+    """The filter as named values of a statement, for engines that know no infinity."""
+    label_mark, holder_mark = wanted_marks(wanted)
+    cursor = wanted.cursor or Place(FOREVER, LAST)
+    return {
+        "site_id": wanted.site_id,
+        "user_id": wanted.user_id,
+        "task": wanted.task,
+        "status": "" if wanted.status is None else wanted.status.value,
+        "ended_from": -FOREVER if wanted.ended_from is None else wanted.ended_from,
+        "ended_before": FOREVER if wanted.ended_before is None else wanted.ended_before,
+        "label_mark": label_mark,
+        "holder_mark": holder_mark,
+        "id_prefix": wanted.id_prefix,
+        "cursor_ended_at": cursor.ended_at,
+        "cursor_id": cursor.run_id,
+        "limit": wanted.limit,
+    }

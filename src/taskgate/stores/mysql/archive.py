@@ -18,9 +18,9 @@ from taskgate.history.packing import (
     portions,
     unpacked,
     unpacked_head,
-    wanted_marks,
+    wanted_values,
 )
-from taskgate.history.ports import EndedRef, HistoryFilter, Place
+from taskgate.history.ports import EndedRef, HistoryFilter
 from taskgate.lifespan import Lifespan
 from taskgate.runs.run import Run
 from taskgate.stores.mysql.line import TIMEOUT_S, Line, guard_of
@@ -28,8 +28,6 @@ from taskgate.stores.mysql.migrating import migrate
 from taskgate.stores.mysql.statements import sql
 
 DELETED_AT_ONCE = 100
-FOREVER = 1e300
-LAST = "\U0010ffff"  # sorts behind every id
 LARGEST_PIECE = 1 << 20
 
 
@@ -142,20 +140,4 @@ def _text(value: bytes | str) -> str:
 
 
 def _parameters(wanted: HistoryFilter) -> dict[str, Any]:
-    label_mark, holder_mark = wanted_marks(wanted)
-    cursor = wanted.cursor or Place(FOREVER, LAST)
-    return {
-        "site_id": wanted.site_id,
-        "user_id": wanted.user_id,
-        "task": wanted.task,
-        "status": "" if wanted.status is None else wanted.status.value,
-        "ended_from": -FOREVER if wanted.ended_from is None else wanted.ended_from,
-        "ended_before": FOREVER if wanted.ended_before is None else wanted.ended_before,
-        "label_mark": label_mark,
-        "holder_mark": holder_mark,
-        "id_prefix": wanted.id_prefix,
-        "id_prefix_length": len(wanted.id_prefix.encode()),
-        "cursor_ended_at": cursor.ended_at,
-        "cursor_id": cursor.run_id,
-        "limit": wanted.limit,
-    }
+    return {**wanted_values(wanted), "id_prefix_length": len(wanted.id_prefix.encode())}

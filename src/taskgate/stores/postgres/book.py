@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from taskgate.runs.ports import Glance, Mandate, RunFilter
 from taskgate.runs.run import Run, Status
+from taskgate.stores.columns import STATUSES, mask_of, text_of
 from taskgate.stores.postgres.batching import Batch, Batcher
 from taskgate.stores.postgres.changes import RunChanges
 from taskgate.stores.postgres.moments import Moment
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.reading import runs_by_id
-from taskgate.stores.postgres.rows import STATUSES, mask_of, run_of, text_of
+from taskgate.stores.postgres.rows import run_of
 from taskgate.stores.postgres.statements import sql
 
 DELETED_AT_ONCE = 200

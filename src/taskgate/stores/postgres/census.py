@@ -6,8 +6,8 @@ Each state is read by the index that holds it alone, so ended runs cost nothing 
 from __future__ import annotations
 
 from taskgate.runs.ports import QueueStanding
+from taskgate.stores.columns import queue_of_text
 from taskgate.stores.postgres.pool import Pool
-from taskgate.stores.postgres.rows import queue_of_text
 from taskgate.stores.postgres.statements import sql
 
 

@@ -15,11 +15,12 @@ from typing import Any
 from taskgate.errors import Unavailable
 from taskgate.runs.ports import Added, AddVerdict, Applied, Grant, Mandate, Renewed
 from taskgate.runs.run import Run
+from taskgate.stores.columns import leased
 from taskgate.stores.postgres.batching import Batch
 from taskgate.stores.postgres.moments import Moment
 from taskgate.stores.postgres.pool import Connection
 from taskgate.stores.postgres.reading import runs_by_id, with_earlier
-from taskgate.stores.postgres.rows import KEY_COLUMNS, RowOf, leased, run_of
+from taskgate.stores.postgres.rows import KEY_COLUMNS, RowOf, run_of
 from taskgate.stores.postgres.statements import columns, rounds, sql
 
 NewRun = tuple[Run, Grant | None, RowOf]

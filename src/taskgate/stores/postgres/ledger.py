@@ -9,20 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from taskgate.runs.ports import Added, Applied, Claim, Grant, Mandate, Move, QueuedRef, Renewal, Renewed
 from taskgate.runs.run import Run
+from taskgate.stores.columns import queue_of_text
 from taskgate.stores.postgres.batching import Batcher, Probe
 from taskgate.stores.postgres.changes import MoveRow, NewRun, RunChanges
 from taskgate.stores.postgres.moments import Moment
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.reading import with_earlier
-from taskgate.stores.postgres.rows import (
-    RowOf,
-    goes_on,
-    queue_of_text,
-    row_to_add,
-    row_to_apply,
-    row_to_claim,
-    run_of,
-)
+from taskgate.stores.postgres.rows import RowOf, goes_on, row_to_add, row_to_apply, row_to_claim, run_of
 from taskgate.stores.postgres.statements import sql
 
 

@@ -7,40 +7,26 @@ names. Nothing here decides anything.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from taskgate.runs.ports import AttemptEnd, Claim, Grant, Move
-from taskgate.runs.run import OPEN, Attempt, Lease, Outcome, Run, RunError, Status, Tenant
-from taskgate.runs.task import QueueKey
-
-STATUSES = (
-    Status.SCHEDULED,
-    Status.QUEUED,
-    Status.RUNNING,
-    Status.SUCCEEDED,
-    Status.FAILED,
-    Status.CANCELLED,
-    Status.TIMED_OUT,
+from taskgate.runs.run import OPEN, Attempt, Lease, Run, RunError, Status, Tenant
+from taskgate.stores.columns import (
+    NUMBER_OF_OUTCOME,
+    NUMBER_OF_STATUS,
+    OUTCOMES,
+    RUNNING,
+    STATUSES,
+    Pairs,
+    mask_of,
+    queue_of_text,
+    text_of,
+    text_of_queue,
 )
-OUTCOMES = (
-    Outcome.SUCCEEDED,
-    Outcome.FAILED,
-    Outcome.TIMED_OUT,
-    Outcome.CANCELLED,
-    Outcome.WORKER_LOST,
-    Outcome.NOT_STARTED,
-    Outcome.REFUSED,
-)
-NUMBER_OF_STATUS = {status: number for number, status in enumerate(STATUSES)}
-NUMBER_OF_OUTCOME = {outcome: number for number, outcome in enumerate(OUTCOMES)}
-RUNNING = NUMBER_OF_STATUS[Status.RUNNING]
 
-Pairs = tuple[tuple[str, str], ...]
 RowOf = tuple[Any, ...]
 
 _SAME = (
@@ -50,7 +36,6 @@ _SAME = (
     "traceparent", "input", "output",
 )  # fmt: skip
 _WIDTH = len(_SAME)
-_queues = msgspec.json.Decoder(tuple[str, str, Pairs])
 _labels = msgspec.json.Decoder(Pairs)
 _errors = msgspec.json.Decoder(RunError)
 
@@ -159,40 +144,6 @@ def _end(end: AttemptEnd | None) -> RowOf:
         return (None, None, None, None, None, None)
     error = None if end.error is None else text_of(end.error)
     return (NUMBER_OF_OUTCOME[end.outcome], end.ended_at, end.started_at, error, end.response, end.moved_on_because)
-
-
-def leased(run: Run, grant: Grant, *, now: float) -> Run:
-    """The run as `add` stored it with its first lease."""
-    attempt = run.attempt + 1
-    lease = Lease(holder=grant.holder, token=grant.token, expires_at=now + grant.duration_s)
-    current = Attempt(
-        number=attempt, target=grant.target, chain_position=run.chain_position, holder=grant.holder, granted_at=now
-    )
-    return replace(run, status=Status.RUNNING, attempt=attempt, lease=lease, current=current)
-
-
-@lru_cache(maxsize=4096)
-def text_of_queue(queue: QueueKey) -> str:
-    """A queue as stored."""
-    return text_of((queue.task, queue.version, queue.labels))
-
-
-@lru_cache(maxsize=4096)
-def queue_of_text(text: str) -> QueueKey:
-    """A queue as it was stored."""
-    task, version, labels = _queues.decode(text)
-    return QueueKey(task, version, labels)
-
-
-@lru_cache(maxsize=128)
-def mask_of(statuses: frozenset[Status]) -> int:
-    """A set of states as bits."""
-    return sum(1 << NUMBER_OF_STATUS[status] for status in statuses)
-
-
-def text_of(value: object) -> str:
-    """A value as the JSON text that is stored, always the same for the same value."""
-    return msgspec.json.encode(value).decode()
 
 
 def _error(text: str | None) -> RunError | None:

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from taskgate.history.packing import Packed, packed, portions, unpacked, unpacked_head, wanted_marks
+from taskgate.history.packing import LAST, Packed, packed, portions, unpacked, unpacked_head, wanted_values
 from taskgate.history.ports import EndedRef, HistoryFilter, Place
 from taskgate.lifespan import Lifespan
 from taskgate.runs.run import Run
@@ -27,8 +27,6 @@ from taskgate.stores.sqlite.writer import Writer
 FILE = "archive.db"
 MIGRATIONS = files(__package__) / "archive_migrations"
 DELETED_AT_ONCE = 100
-FOREVER = 1e300
-LAST = "\U0010ffff"  # sorts behind every id
 _RECORD = Bulk("archive_record")
 
 
@@ -148,20 +146,4 @@ def query_for(wanted: HistoryFilter) -> str:
 
 
 def _parameters(wanted: HistoryFilter) -> dict[str, Any]:
-    label_mark, holder_mark = wanted_marks(wanted)
-    cursor = wanted.cursor or Place(FOREVER, LAST)
-    return {
-        "site_id": wanted.site_id,
-        "user_id": wanted.user_id,
-        "task": wanted.task,
-        "status": "" if wanted.status is None else wanted.status.value,
-        "ended_from": -FOREVER if wanted.ended_from is None else wanted.ended_from,
-        "ended_before": FOREVER if wanted.ended_before is None else wanted.ended_before,
-        "label_mark": label_mark,
-        "holder_mark": holder_mark,
-        "id_prefix": wanted.id_prefix,
-        "id_end": wanted.id_prefix + LAST,
-        "cursor_ended_at": cursor.ended_at,
-        "cursor_id": cursor.run_id,
-        "limit": wanted.limit,
-    }
+    return {**wanted_values(wanted), "id_end": wanted.id_prefix + LAST}

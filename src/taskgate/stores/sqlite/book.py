@@ -13,10 +13,10 @@ import msgspec
 from taskgate.clock import Clock
 from taskgate.runs.ports import Glance, Mandate, RunFilter
 from taskgate.runs.run import Run, Status
+from taskgate.stores.columns import STATUSES, mask_of
 from taskgate.stores.sqlite.leadership import stands
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one, runs_by_id
-from taskgate.stores.sqlite.rows import STATUSES, mask_of
 from taskgate.stores.sqlite.statements import Bulk, slices, sql
 from taskgate.stores.sqlite.writer import Writer
 

@@ -9,9 +9,9 @@ import apsw
 import msgspec
 
 from taskgate.runs.ports import QueueStanding
+from taskgate.stores.columns import queue_of_text
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one
-from taskgate.stores.sqlite.rows import queue_of_text
 from taskgate.stores.sqlite.statements import sql
 
 Scope = tuple[str | None, str]

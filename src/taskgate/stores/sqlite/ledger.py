@@ -25,10 +25,11 @@ from taskgate.runs.ports import (
     Renewed,
 )
 from taskgate.runs.run import OPEN, Run, Status
+from taskgate.stores.columns import leased, queue_of_text
 from taskgate.stores.sqlite.changes import RowOf, RunChanges
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one, runs_by_id
-from taskgate.stores.sqlite.rows import LARGE, leased, queue_of_text, row_to_add, row_to_apply, row_to_close
+from taskgate.stores.sqlite.rows import LARGE, row_to_add, row_to_apply, row_to_close
 from taskgate.stores.sqlite.statements import sql
 from taskgate.stores.sqlite.writer import Writer
 

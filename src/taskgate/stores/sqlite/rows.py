@@ -7,41 +7,27 @@ runs go as tuples of parameters in the order that each statement names. Nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from taskgate.runs.ports import AttemptEnd, Grant, Move
-from taskgate.runs.run import Attempt, Lease, Outcome, Run, RunError, Status, Tenant
-from taskgate.runs.task import QueueKey
+from taskgate.runs.run import Attempt, Lease, Run, RunError, Status, Tenant
+from taskgate.stores.columns import (
+    NUMBER_OF_OUTCOME,
+    NUMBER_OF_STATUS,
+    OUTCOMES,
+    RUNNING,
+    STATUSES,
+    Pairs,
+    mask_of,
+    queue_of_text,
+    text_of,
+    text_of_queue,
+)
 
-STATUSES = (
-    Status.SCHEDULED,
-    Status.QUEUED,
-    Status.RUNNING,
-    Status.SUCCEEDED,
-    Status.FAILED,
-    Status.CANCELLED,
-    Status.TIMED_OUT,
-)
-OUTCOMES = (
-    Outcome.SUCCEEDED,
-    Outcome.FAILED,
-    Outcome.TIMED_OUT,
-    Outcome.CANCELLED,
-    Outcome.WORKER_LOST,
-    Outcome.NOT_STARTED,
-    Outcome.REFUSED,
-)
-NUMBER_OF_STATUS = {status: number for number, status in enumerate(STATUSES)}
-NUMBER_OF_OUTCOME = {outcome: number for number, outcome in enumerate(OUTCOMES)}
 LARGE = 2048  # bytes of input that a row carries; see `large_inputs`
-RUNNING = NUMBER_OF_STATUS[Status.RUNNING]
-
-Pairs = tuple[tuple[str, str], ...]
 
 
 class Row(msgspec.Struct, array_like=True):
@@ -119,7 +105,6 @@ _SAME = Row.__struct_fields__[: Row.__struct_fields__.index("site_id")]
 _same_of_row = attrgetter(*_SAME)
 _rows = msgspec.json.Decoder(list[Row])
 _attempt_rows = msgspec.json.Decoder(list[AttemptRow])
-_queues = msgspec.json.Decoder(tuple[str, str, Pairs])
 
 
 class _Ribbon:
@@ -220,7 +205,7 @@ _timed = attrgetter("due_at", "start_by_at", "advance_at", "started_at", "ended_
 
 def row_to_add(run: Run, grant: Grant | None, *, now: float) -> tuple[Any, ...]:
     """Parameters of `add`: a new run, leased at once where a grant came along."""
-    labels = _text(run.labels) if run.labels else None
+    labels = text_of(run.labels) if run.labels else None
     asked = (*_asked(run), labels, text_of_queue(run.queue))
     content = run.input if len(run.input) <= LARGE else None
     if grant is None or run.status is not Status.QUEUED:
@@ -239,7 +224,7 @@ def row_to_apply(move: Move) -> tuple[Any, ...]:
         *_moved(move),
         text_of_queue(move.queue),
         *_timed(move),
-        None if move.error is None else _text(move.error),
+        None if move.error is None else text_of(move.error),
         move.result_digest,
         *_end(move.end),
         *_pinned(move),
@@ -254,40 +239,5 @@ def row_to_close(move: Move) -> tuple[Any, ...]:
 def _end(end: AttemptEnd | None) -> tuple[Any, ...]:
     if end is None:
         return (None, None, None, None, None, None)
-    error = None if end.error is None else _text(end.error)
+    error = None if end.error is None else text_of(end.error)
     return (NUMBER_OF_OUTCOME[end.outcome], end.ended_at, end.started_at, error, end.response, end.moved_on_because)
-
-
-def leased(run: Run, grant: Grant, *, now: float) -> Run:
-    """The run as `add` stored it: with its first lease if it was queued."""
-    if run.status is not Status.QUEUED:
-        return run
-    attempt = run.attempt + 1
-    lease = Lease(holder=grant.holder, token=grant.token, expires_at=now + grant.duration_s)
-    current = Attempt(
-        number=attempt, target=grant.target, chain_position=run.chain_position, holder=grant.holder, granted_at=now
-    )
-    return replace(run, status=Status.RUNNING, attempt=attempt, lease=lease, current=current)
-
-
-@lru_cache(maxsize=4096)
-def text_of_queue(queue: QueueKey) -> str:
-    """A queue as stored."""
-    return _text((queue.task, queue.version, queue.labels))
-
-
-@lru_cache(maxsize=4096)
-def queue_of_text(text: str) -> QueueKey:
-    """A queue as it was stored."""
-    task, version, labels = _queues.decode(text)
-    return QueueKey(task, version, labels)
-
-
-@lru_cache(maxsize=128)
-def mask_of(statuses: frozenset[Status]) -> int:
-    """A set of states as bits."""
-    return sum(1 << NUMBER_OF_STATUS[status] for status in statuses)
-
-
-def _text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
