@@ -16,7 +16,7 @@ from taskgate.errors import Unavailable
 from taskgate.history.packing import Packed, packed, portions, unpacked, unpacked_head, wanted_marks
 from taskgate.history.ports import EndedRef, HistoryFilter, Place
 from taskgate.runs.run import Run
-from taskgate.stores.postgres.migrating import upgrade
+from taskgate.stores.postgres.migrating import alone, upgrade
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.statements import columns, sql
 
@@ -102,7 +102,8 @@ class PostgresRunArchive:
 
 
 async def _prepare(connection: Connection) -> None:
-    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    async with alone(connection):  # `IF NOT EXISTS` alone does not hold against another who is at it
+        await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     await upgrade(connection, folder=MIGRATIONS)
 
 

@@ -116,7 +116,7 @@ async def prepare(connection: Any, folder: Traversable = MIGRATIONS) -> None:
         await upgrade(connection, folder=folder, only_empty=True)
         schema = await read_schema(connection, folder)
     elif schema.pending_of("before"):  # perhaps somebody is at it
-        async with _alone(connection):
+        async with alone(connection):
             schema = await read_schema(connection, folder)
     schema.require()
 
@@ -125,7 +125,7 @@ async def upgrade(
     connection: Any, kind: Kind | None = None, *, folder: Traversable = MIGRATIONS, only_empty: bool = False
 ) -> list[Step]:
     """Apply what pends, or only what pends of one kind; returns the steps in order. Waits for others who do so."""
-    async with _alone(connection):
+    async with alone(connection):
         await connection.execute(_TABLE)
         schema = await read_schema(connection, folder)
         if only_empty and not schema.is_empty:
@@ -137,7 +137,7 @@ async def upgrade(
 
 
 @asynccontextmanager
-async def _alone(connection: Any) -> AsyncIterator[None]:
+async def alone(connection: Any) -> AsyncIterator[None]:
     """While nobody else changes the schema; waits for whoever does."""
     await connection.execute("SET statement_timeout = 0")
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
