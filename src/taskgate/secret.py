@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 STARS = "******"
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):([^@\s]*)@")
+# Up to the last @ of the authority, or, where a bare slash in the password ends that too soon, to the next one.
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(?:[^/\s]*|[^@\s]*)@")
 _QUERY_SECRET = re.compile(r"(?i)([?&](?:[a-z_]*(?:password|secret|token|key))=)[^&\s]*")
 
 

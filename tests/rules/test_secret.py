@@ -19,6 +19,8 @@ def test_a_secret_prints_as_stars() -> None:
     [
         ("redis://:pw@h:6379/0", "redis://:******@h:6379/0"),
         ("postgresql://me:p:w@h/db", "postgresql://me:******@h/db"),
+        ("postgresql://me:p@w@h/db?x=a@b", "postgresql://me:******@h/db?x=a@b"),
+        ("postgresql://me:p/w@h/db", "postgresql://me:******@h/db"),
         ("s3://h/b?secret_key=abc&region=x", "s3://h/b?secret_key=******&region=x"),
         ("sqlite:x?PASSWORD=abc", "sqlite:x?PASSWORD=******"),
         ("sqlite:.taskgate", "sqlite:.taskgate"),

@@ -25,6 +25,7 @@ from taskgate.reach.settings import ReachSettings
 from taskgate.routes.settings import RouteSettings
 from taskgate.runs.settings import RunSettings
 from taskgate.secret import masked
+from taskgate.stores.places import is_readable
 from taskgate.stores.settings import DatabaseSettings, RedisSettings
 from taskgate.telemetry.settings import LogSettings, TelemetrySettings
 
@@ -104,6 +105,7 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
     archive = str(settings.archive.url)
     if archive and archive != "none" and archive.partition(":")[0] not in ARCHIVES:
         yield "archive.url", f"{masked(archive)!r} names no known archive ({', '.join(ARCHIVES)}, or none)"
+    yield from _servers(settings)
     if settings.grpc.enabled and settings.grpc.port == settings.http.port != 0:
         yield "grpc.port", "is the port of HTTP as well"
     yield from _certificates(settings)
@@ -112,6 +114,15 @@ def _conflicts(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _reach(settings)
     if not settings.auth.enabled:
         yield from _open_doors(settings)
+
+
+def _servers(settings: Settings) -> Iterator[tuple[str, str]]:
+    """URLs of servers that cannot be read; nothing of what stands in them is told."""
+    for room in ("database", "archive", "redis", "streams"):
+        if not is_readable(str(getattr(settings, room).url)):
+            yield f"{room}.url", "cannot be read: a port is a number, and / ? # @ in a password are %2F %3F %23 %40"
+    if settings.streams.url and not settings.streams.url.startswith(("redis://", "rediss://")):
+        yield "streams.url", "must be redis://HOST or rediss://HOST"
 
 
 def _certificates(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,24 @@ def places_of(url: str) -> list[tuple[str, int]]:
     return places
 
 
+def is_readable(url: str) -> bool:
+    """Whether the URL of a server has one meaning: an authority whose ports are numbers, and no `@` behind it.
+
+    A password with a bare `/` or `?` in it ends the authority in its middle.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme not in PORTS:
+        return True
+    try:
+        parts = urlsplit(f"store://{rest}")
+    except ValueError:
+        return False
+    ports = [_split(host)[1] for host in parts.netloc.rpartition("@")[2].split(",")]
+    if not all(port == "" or (port.isdecimal() and port.isascii() and 0 < int(port) < 1 << 16) for port in ports):
+        return False
+    return "@" in parts.netloc or "@" not in parts.path + parts.fragment
+
+
 def _split(host: str) -> tuple[str, str]:
     """Host and port of one part of an authority, an IPv6 address without its brackets."""
     if host.startswith("["):

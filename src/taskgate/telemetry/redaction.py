@@ -12,7 +12,7 @@ from taskgate.secret import STARS
 
 _OURS = re.compile(r"tg[a-z]?_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{20,}")
 _SIGNED = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:\"']{0,256}):([^@\s/\"']{1,1024})@")
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:\"']{0,256}):([^\s/\"']{1,1024})@")
 _NAMED = re.compile(
     r"(?i)\b((?:proxy-)?authorization|x-api-key|x-internal-auth|api_?key|ticket|password|secret|(?:set-)?cookie|token)"
     r"(\\?[\"']?\s*[:=,]\s*(?:b?\\?[\"'])?(?:bearer\s+|basic\s+)?)([^\s\"',;&)\\]{8,})"

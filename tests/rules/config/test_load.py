@@ -113,6 +113,11 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"TASKGATE_HTTP__PORT": "50051"}, "grpc.port"),
         ({"TASKGATE_LOG__LEVEL": "loud"}, "log.level"),
         ({"DATABASE_URL": "mysql://u:pw@h/db"}, "database.url"),
+        ({"DATABASE_URL": "postgresql://u:hunter/2@h/db"}, "database.url"),
+        ({"TASKGATE_ARCHIVE__URL": "mysql://u:hunter/2@h/db"}, "archive.url"),
+        ({"REDIS_URL": "redis://u:hunter@h:99999/0"}, "redis.url"),
+        ({"TASKGATE_STREAMS__URL": "redis://u:hunter#@h/0"}, "streams.url"),
+        ({"TASKGATE_STREAMS__URL": "hunter"}, "streams.url"),
         ({"TASKGATE_REACH__NETWORKS": "auto, 10.0.0.1/8"}, "reach.networks"),
         ({"TASKGATE_REACH__NETWORKS": "169.254.0.0/16"}, "reach.networks"),
         ({"TASKGATE_REACH__PORTS": "0"}, "reach.ports"),
@@ -120,7 +125,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_what_could_not_work_is_refused_and_named(env: dict[str, str], path: str) -> None:
-    assert refusal(env=env).extra == {"path": path}
+    refused = refusal(env=env)
+    assert refused.extra == {"path": path}
+    assert "hunter" not in str(refused), "a piece of a password is told"
 
 
 @pytest.mark.parametrize("door", ["HTTP", "GRPC"])

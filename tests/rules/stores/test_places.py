@@ -6,7 +6,7 @@ import pytest
 
 from taskgate.config import Settings
 from taskgate.secret import Url
-from taskgate.stores.places import places_in, places_of
+from taskgate.stores.places import is_readable, places_in, places_of
 from taskgate.stores.settings import DatabaseSettings, RedisSettings
 
 
@@ -32,6 +32,25 @@ from taskgate.stores.settings import DatabaseSettings, RedisSettings
 )
 def test_places(url: str, places: list[tuple[str, int]]) -> None:
     assert places_of(url) == places
+    assert is_readable(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:pa/ss@db/name",
+        "postgresql://user:12/ss@db/name",
+        "mysql://user:pa?ss@past/history",
+        "redis://:pa#ss@cache/0",
+        "redis://cache:port/0",
+        "mysql://u:p@past:99999/history",
+        "postgresql://one:1,two:b/name",
+        "rediss://[fd12::7/0",
+        "redis://cache:١/0",
+    ],
+)
+def test_what_has_no_one_meaning_is_not_readable(url: str) -> None:
+    assert not is_readable(url)
 
 
 def test_no_url_of_the_settings_is_forgotten() -> None:

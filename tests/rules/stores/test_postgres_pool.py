@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from taskgate.errors import Unavailable
 from taskgate.stores.postgres import pool
-from taskgate.stores.postgres.pool import is_over
+from taskgate.stores.postgres.pool import Pool, is_over
+from tests.system.cluster import free_port
 
 
 async def ends_badly_when_given_up() -> None:
@@ -42,3 +44,13 @@ async def test_how_a_given_up_statement_ends_is_no_news(monkeypatch: pytest.Monk
 
 async def test_an_answer_in_time_is_told() -> None:
     assert await is_over(asyncio.ensure_future(asyncio.sleep(0)), 1.0)
+
+
+async def test_who_does_not_answer_is_named_all_of_them() -> None:
+    """A URL may name several servers; its password is not told."""
+    ports = free_port(), free_port()
+    places = ",".join(f"127.0.0.1:{port}" for port in ports)
+    started = Pool(f"postgresql://u:hunter2@{places}/name")
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{ports[0]}, 127.0.0.1:{ports[1]}/name") as refused:
+        await started.start()
+    assert "hunter2" not in str(refused.value)

@@ -24,6 +24,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from taskgate.errors import StoreError, TaskgateError, Unavailable
 from taskgate.stores.guarding import Guard
+from taskgate.stores.places import places_of
 from taskgate.stores.postgres.dialling import CONNECT_S, Dialler
 from taskgate.stores.postgres.failures import is_away, is_lost, translated
 
@@ -202,6 +203,6 @@ def _named(error: TaskgateError, url: str) -> TaskgateError:
     """The same error, and of a server that does not answer also where it should be."""
     if not isinstance(error, Unavailable):
         return error
-    place = urlsplit(url)
-    detail = f"{error.detail}: nobody answers at {place.hostname}:{place.port or 5432}{place.path}"
-    return Unavailable(detail if place.hostname else error.detail, code=error.code, retry_after_s=error.retry_after_s)
+    places = ", ".join(f"{host}:{port}" for host, port in places_of(url))
+    detail = f"{error.detail}: nobody answers at {places}{urlsplit(url).path}" if places else error.detail
+    return Unavailable(detail, code=error.code, retry_after_s=error.retry_after_s)
