@@ -32,13 +32,14 @@ def cleaned(text: str) -> str:
 
 
 class TextFormat(logging.Formatter):
-    """`21:04:05.123 info  taskgate.runs.janitor: words`; a trace follows on lines of its own."""
+    """`21:04:05.123 info  taskgate.runs.janitor: words`; a trace follows on indented lines of its own."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
         line = f"{at} {record.levelname.lower():<7} {record.name}: {cleaned(record.getMessage())}"
         if record.exc_info:
-            line += "\n" + redacted(self.formatException(record.exc_info))
+            trace = redacted(self.formatException(record.exc_info))
+            line += "".join(f"\n    {cleaned(part)}" for part in trace.splitlines())
         return line
 
 

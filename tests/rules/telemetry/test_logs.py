@@ -19,6 +19,7 @@ CANARIES = [
     (f"token {JWT} has run out", JWT),
     ("cannot reach postgresql://taskgate:hunter2-canary@db/one", "hunter2-canary"),
     ("redis://:hunter2-canary@cache:6379/0 is away", "hunter2-canary"),
+    ("redis://:p@hunter2-canary@cache:6379/0 is away", "hunter2-canary"),
     ("Authorization: Bearer opaque-canary-123456", "opaque-canary-123456"),
     ("headers {'authorization': 'Bearer opaque-canary-123456'}", "opaque-canary-123456"),
     ("(b'x-api-key', b'opaque-canary-123456')", "opaque-canary-123456"),
@@ -61,6 +62,19 @@ def test_lines_name_their_request_and_run() -> None:
         about.reset(token)
     assert (told["request_id"], told["trace_id"], told["run_id"]) == ("r-1", "t" * 32, "run\\n1")
     assert "request_id" not in json.loads(JsonFormat().format(record("words")))
+
+
+def test_nobody_forges_a_line_by_an_exception() -> None:
+    """S29: the lines of a trace are indented, and have no control characters of their own."""
+    try:
+        raise ValueError("x\n21:04:05.123 info    taskgate.audit: admin came in\r\x1b[2K\u2028forged")
+    except ValueError as error:
+        failed = record("it failed")
+        failed.exc_info = (ValueError, error, error.__traceback__)
+        first, *trace = TextFormat().format(failed).split("\n")
+    assert first.endswith("it failed")
+    assert trace
+    assert all(line.startswith("    ") and line.isprintable() for line in trace)
 
 
 def test_nobody_forges_a_line() -> None:
