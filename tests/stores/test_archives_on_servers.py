@@ -12,13 +12,18 @@ from random import Random
 import pytest
 
 from taskgate.errors import StoreError, Unavailable
-from taskgate.history.ports import RunArchive
+from taskgate.history.ports import EndedRuns, RunArchive
 from taskgate.stores.memory.archive import MemoryRunArchive
 from taskgate.stores.mysql.archive import MysqlRunArchive
 from taskgate.stores.postgres.archive import PostgresRunArchive
+from taskgate.stores.postgres.ended import PostgresEndedRuns
+from taskgate.stores.postgres.store import PostgresStore
 from taskgate.testing.archives import ended_run, found, history_of, played
-from taskgate.testing.contracts.archive import RunArchiveContract
+from taskgate.testing.clock import ManualClock
+from taskgate.testing.contracts.archive import EndedRunsContract, RunArchiveContract
+from taskgate.testing.stage import RunStage
 from tests.servers.mariadb import MariaDb
+from tests.stores.postgres_ground import emptied
 
 STEPS = 70
 BACK_S = 20.0
@@ -31,6 +36,25 @@ class TestPostgresArchive(RunArchiveContract):
         await made.start()
         yield made
         await made.stop()
+
+
+class TestPostgresEnded(EndedRunsContract):
+    @pytest.fixture
+    def clock(self) -> ManualClock:
+        return ManualClock()
+
+    @pytest.fixture
+    async def store(self, postgres_tables: str, clock: ManualClock) -> AsyncIterator[PostgresStore]:
+        async with emptied(postgres_tables, clock) as store:
+            yield store
+
+    @pytest.fixture
+    def stage(self, store: PostgresStore, clock: ManualClock) -> RunStage:
+        return RunStage(ledger=store.ledger, book=store.book, clock=clock)
+
+    @pytest.fixture
+    def ended(self, store: PostgresStore) -> EndedRuns:
+        return PostgresEndedRuns(store.pool)
 
 
 class TestMariaDbArchive(RunArchiveContract):

@@ -14,15 +14,18 @@ from taskgate.fleet.ports import Board
 from taskgate.identity.ports import OneUse
 from taskgate.identity.principal import Principal
 from taskgate.identity.tickets import Tickets
+from taskgate.journal.ports import TailRelay
 from taskgate.limits.ports import Buckets
 from taskgate.stores.memory.board import MemoryBoard
 from taskgate.stores.memory.buckets import SWEEP_COUNT, MemoryBuckets
 from taskgate.stores.memory.one_use import MemoryOneUse
+from taskgate.stores.memory.relay import MemoryTailRelay
 from taskgate.stores.redis.store import RedisStore
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.board import BoardContract
 from taskgate.testing.contracts.buckets import BucketsContract, draw
 from taskgate.testing.contracts.one_use import OneUseContract
+from taskgate.testing.contracts.relays import TailRelayContract
 from tests.servers.redis import Redis
 from tests.stores.gateways import NAMESPACE, joined_twice
 
@@ -72,6 +75,19 @@ class TestRedisBoard(BoardContract):
     @pytest.fixture
     def boards(self, twins: tuple[RedisStore, RedisStore]) -> tuple[Board, Board]:
         return twins[0].board, twins[1].board
+
+
+class TestMemoryTailRelay(TailRelayContract):
+    @pytest.fixture
+    def relays(self) -> tuple[TailRelay, TailRelay]:
+        relay = MemoryTailRelay()
+        return relay, relay
+
+
+class TestRedisTailRelay(TailRelayContract):
+    @pytest.fixture
+    def relays(self, twins: tuple[RedisStore, RedisStore]) -> tuple[TailRelay, TailRelay]:
+        return twins[0].tails, twins[1].tails
 
 
 async def test_nothing_stays_on_redis(twins: tuple[RedisStore, RedisStore], redis: Redis) -> None:

@@ -20,10 +20,11 @@ for _name in (
     "keys",
     "leadership",
     "ledger",
-    "mandates",
     "life",
+    "mandates",
     "one_use",
     "ready",
+    "relays",
     "renewing",
     "roster",
     "run_logs",
@@ -31,5 +32,6 @@ for _name in (
     "signals",
     "tailing",
     "timers",
+    "tokens",
 ):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")
