@@ -94,6 +94,19 @@ async def test_two_gateways_open_an_empty_server_at_once(postgres_url: str, mari
         await asyncio.gather(*(one.stop() for one in both))
 
 
+async def test_a_large_run_is_copied_again_after_the_packet_size_changed(mariadb_url: str) -> None:
+    """Its pieces are the same ones then: whoever stopped later is taken over, and the body stays whole."""
+    text = b'"' + bytes(Random(4).choices(range(97, 123), k=3_000_000)) + b'"'
+    for packet_bytes, stopped_at in ((1 << 24, None), (1 << 20, 2e9)):
+        archive = MysqlRunArchive(mariadb_url)
+        await archive.start()
+        archive._writer.packet_bytes = packet_bytes  # as the server would tell it
+        run = ended_run(1, input=text, stopped_at=stopped_at)
+        await archive.record([run])
+        assert await archive.get([run.id]) == [run]
+        await archive.stop()
+
+
 async def test_a_refused_credential_is_an_operators_matter(mariadb_url: str) -> None:
     archive = MysqlRunArchive(mariadb_url.replace("secret-of-a-test", "wrong"))
     with pytest.raises(StoreError) as refused:

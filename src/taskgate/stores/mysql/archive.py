@@ -1,7 +1,8 @@
 """The archive on MariaDB or MySQL: one thread writes, another reads, and nobody waits for a server that is away.
 
 A body that does not fit into one packet goes in pieces, all within the transaction of its row. Server and driver turn
-some bytes of a binary value into two, so a packet is filled to less than half.
+some bytes of a binary value into two, so a packet is filled to less than half. Pieces are of one size, whatever the
+server's packet is today: a run that is copied again has the same ones.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from taskgate.history.packing import (
 from taskgate.history.ports import EndedRef, HistoryFilter
 from taskgate.lifespan import Lifespan
 from taskgate.runs.run import Run
-from taskgate.stores.mysql.line import TIMEOUT_S, Line, guard_of
+from taskgate.stores.mysql.line import SMALLEST_PACKET, TIMEOUT_S, Line, guard_of
 from taskgate.stores.mysql.migrating import migrate
 from taskgate.stores.mysql.statements import sql
 
 DELETED_AT_ONCE = 100
-LARGEST_PIECE = 1 << 20
+PIECE_BYTES = SMALLEST_PACKET // 4
 
 
 class MysqlRunArchive:
@@ -48,7 +49,7 @@ class MysqlRunArchive:
 
     async def record(self, runs: Sequence[Run]) -> None:
         for portion in portions(packed(runs), most_bytes=min(PORTION_BYTES, self._writer.packet_bytes)):
-            await self._writer.use(_Recording(portion, piece_bytes=min(LARGEST_PIECE, self._writer.packet_bytes // 4)))
+            await self._writer.use(lambda cursor, rows=portion: _record(cursor, rows))  # type: ignore[misc]
 
     async def lacking(self, refs: Sequence[EndedRef]) -> list[str]:
         if not refs:
@@ -81,29 +82,6 @@ class MysqlRunArchive:
         return count
 
 
-class _Recording:
-    """Writes a portion: pieces first, then the rows that tell of them."""
-
-    def __init__(self, rows: Sequence[Packed], *, piece_bytes: int) -> None:
-        self._rows = rows
-        self._piece_bytes = piece_bytes
-
-    def __call__(self, cursor: Cursor) -> None:
-        cursor.max_stmt_length = self._piece_bytes  # type: ignore[misc]
-        plain: list[tuple[Any, ...]] = []
-        for row in self._rows:
-            piece_count = 0
-            if len(row.body) > self._piece_bytes:
-                for piece_count, piece in enumerate(self._pieces(row.body), 1):
-                    cursor.execute(sql("archive_piece"), (row.id, piece_count - 1, piece))
-            plain.append((*_members(row), b"" if piece_count else row.body, piece_count))
-        cursor.executemany(sql("archive_record"), plain)
-
-    def _pieces(self, body: bytes) -> Iterator[bytes]:
-        for start in range(0, len(body), self._piece_bytes):
-            yield body[start : start + self._piece_bytes]
-
-
 def _members(row: Packed) -> tuple[Any, ...]:
     return (
         row.id, row.site_id, row.user_id, row.task, row.status, row.ended_at, row.is_stopped, row.marks, row.head
@@ -111,6 +89,18 @@ def _members(row: Packed) -> tuple[Any, ...]:
 
 
 # ---------------------------------------------------------------- in the threads
+
+
+def _record(cursor: Cursor, rows: Sequence[Packed]) -> None:
+    """Write a portion: pieces first, then the rows that tell of them."""
+    cursor.max_stmt_length = PIECE_BYTES  # type: ignore[misc]
+    plain: list[tuple[Any, ...]] = []
+    for row in rows:
+        starts = range(0, len(row.body), PIECE_BYTES) if len(row.body) > PIECE_BYTES else range(0)
+        for number, start in enumerate(starts):
+            cursor.execute(sql("archive_piece"), (row.id, number, row.body[start : start + PIECE_BYTES]))
+        plain.append((*_members(row), b"" if starts else row.body, len(starts)))
+    cursor.executemany(sql("archive_record"), plain)
 
 
 def _rows(cursor: Cursor, name: str, ids: Sequence[str]) -> Sequence[Any]:
