@@ -73,6 +73,7 @@ def entrance_of(
         name=auth.token_name,
         life_s=auth.token_s,
         chain_s=auth.token_chain_s,
+        worker_chain_s=auth.worker_chain_s,
     )
     invitations = Invitations(token_book, keys, clock=clock)
     return Entrance(

@@ -16,6 +16,7 @@ from taskgate.errors import NotFound, NotNow, StoreError
 from taskgate.fleet.holder import Holder, Labels
 from taskgate.fleet.neighbours import Neighbours, Penman, WorkerPost
 from taskgate.fleet.ports import Roster, WorkerRecord
+from taskgate.identity.lineage import comes_of
 
 _log = logging.getLogger(__name__)
 REPLACED = 4409
@@ -178,7 +179,7 @@ def seen_elsewhere(fleet: Fleet, worker_id: str) -> WorkerPost | None:
 def evict(fleet: Fleet, key_id: str) -> None:
     """Close every connection that was opened with this key, or by this subject or token (INV-A5)."""
     for holder in fleet:
-        if key_id in (holder.key_id, holder.token_id):
+        if key_id in (holder.key_id, holder.token_id) or comes_of(holder.lineage, key_id):
             holder.seat.close(*REVOKED)
 
 

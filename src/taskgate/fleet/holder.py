@@ -44,6 +44,7 @@ class Holder:
         site_id: str | None,
         key_id: str,
         token_id: str = "",
+        lineage: tuple[str, ...] = (),
         transport: str,
         tasks: Mapping[str, frozenset[str]],
         labels: Mapping[str, str],
@@ -58,6 +59,7 @@ class Holder:
         self.site_id = site_id
         self.key_id = key_id
         self.token_id = token_id
+        self.lineage = lineage
         self.transport = transport
         self.target = target
         self.tasks = dict(tasks)

@@ -21,6 +21,7 @@ from msgspec import Meta
 from taskgate.errors import InvalidInput
 from taskgate.identity.credentials import is_person_id, is_site_id
 from taskgate.identity.jose import ALGORITHMS, moment_of, refused, text_of
+from taskgate.identity.lineage import entry_of
 from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.ids import is_worker_id
 
@@ -65,6 +66,7 @@ class Issuer:
         worker_id = text_of(claims, self.worker_claim) if self.worker_claim else ""
         if not is_site_id(site_id) or not is_person_id(user_id) or (worker_id and not is_worker_id(worker_id)):
             raise refused("names a site, a user or a worker that cannot exist")
+        token_id = f"jti:{self.name}:{text_of(claims, 'jti')}" if "jti" in claims else ""
         return Principal(
             id=f"{self.name}:{subject}",
             name=subject,
@@ -73,7 +75,8 @@ class Issuer:
             site_id=site_id,
             user_id=user_id,
             worker_id=worker_id,
-            token_id=f"jti:{self.name}:{text_of(claims, 'jti')}" if "jti" in claims else "",
+            token_id=token_id,
+            lineage=(entry_of(token_id),) if token_id else (),
             issued_at=moment_of(claims, "iat"),
             expires_at=moment_of(claims, "exp"),
         )

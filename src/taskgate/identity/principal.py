@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from taskgate.errors import Forbidden
+from taskgate.identity.lineage import comes_of
 
 Scope = Literal[
     "admin",
@@ -35,8 +36,9 @@ class Principal:
     """Who is calling. `id` names the credential (an API key's public part, a subject, a SPIFFE id), never a secret.
 
     With `prefixes` it registers services only below these paths. With a `worker_id` it is this one worker and no other.
-    A credential that ends by itself has `expires_at`; a token has `issued_at` and is taken back by its own name,
-    `token_id`.
+    A credential that ends by itself has `expires_at`; a token is taken back by its own name, `token_id`, or by what it
+    was made out of (`lineage`). `issued_at` is when the first credential behind it was shown or issued, and one of our
+    own tokens is changed for another before `until`.
     """
 
     id: str
@@ -51,10 +53,13 @@ class Principal:
     token_id: str = ""
     issued_at: float = 0.0
     expires_at: float | None = None
+    lineage: tuple[str, ...] = ()
+    until: float = 0.0
 
     def is_named(self, name: str) -> bool:
-        """Whether taking back what goes by this name ends this principal: its key or subject, or its very token."""
-        return name != "" and name in (self.id, self.token_id)
+        """Whether taking back what goes by this name ends this principal: its key or subject, its very token, or one
+        that this was made out of."""
+        return name != "" and (name in (self.id, self.token_id) or comes_of(self.lineage, name))
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes

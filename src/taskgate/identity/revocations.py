@@ -21,6 +21,7 @@ from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.events import KeyRevoked
 from taskgate.identity.jose import LEEWAY_S
+from taskgate.identity.lineage import PREFIX, is_ended, place_of
 from taskgate.identity.ports import Revocation, TokenBook
 from taskgate.lifespan import TaskSet
 
@@ -66,6 +67,7 @@ class Revocations:
         self._is_sole = is_sole
         self._look_s = look_s
         self._known: dict[str, Revocation] = {}
+        self._ended: dict[str, int] = {}
         self._news: News | None = None
         self._tasks = TaskSet()
         self._read_at = 0.0
@@ -91,6 +93,10 @@ class Revocations:
         found = self._known.get(name)
         return found is not None and issued_at <= found.before
 
+    def has_ended(self, lineage: tuple[str, ...]) -> bool:
+        """Whether a token of this lineage, or one that it was made out of, was taken back; whenever it was made."""
+        return bool(self._ended) and is_ended(lineage, self._ended)
+
     async def take_back(self, name: str, *, keep_s: float) -> None:
         """Refuse from now on what was issued under this name until now; nothing issued lives longer than `keep_s`.
 
@@ -110,9 +116,20 @@ class Revocations:
             if known is not None and known.before >= revocation.before:
                 continue
             self._known[revocation.name] = revocation
+            self._end_line(revocation.name)
             self._bus.publish(KeyRevoked(revocation.name))
-        for name in [name for name, known in self._known.items() if known.keep_until <= now]:
+        over = [name for name, known in self._known.items() if known.keep_until <= now]
+        for name in over:
             del self._known[name]
+        if any(name.startswith(PREFIX) for name in over):
+            self._ended = {}
+            for name in self._known:
+                self._end_line(name)
+
+    def _end_line(self, name: str) -> None:
+        if name.startswith(PREFIX):
+            mark, generation = place_of(name)
+            self._ended[mark] = min(generation, self._ended.get(mark, generation))
 
     async def _read(self, within_s: float) -> None:
         began_at = self._clock.monotonic()

@@ -34,6 +34,8 @@ class AuthSettings:
     token_s: the longest that one of its tokens lives, in seconds. Default 900.
     token_chain_s: seconds for which one token may be changed for the next before the first credential must be shown
         again. Default 86400.
+    worker_chain_s: the same for a token that is one worker's and good for nothing but working, which the worker renews
+        by itself on its link. Default 2592000 (30 days).
     token_rotate_s: seconds after which tokens are signed with the next key. Default 86400.
     tries_per_s: attempts a second, of one address, to show a credential that this gateway does not know yet.
         Default 100.
@@ -50,6 +52,7 @@ class AuthSettings:
     token_name: str = "taskgate"  # noqa: S105
     token_s: Annotated[float, Meta(ge=10, le=86_400)] = 900.0
     token_chain_s: Annotated[float, Meta(ge=10)] = 86_400.0
+    worker_chain_s: Annotated[float, Meta(ge=10)] = 2_592_000.0
     token_rotate_s: Annotated[float, Meta(ge=60)] = 86_400.0
     tries_per_s: Annotated[float, Meta(gt=0)] = 100.0
     tries_burst: Annotated[float, Meta(ge=1)] = 200.0

@@ -1,8 +1,9 @@
 """Tokens: short-lived credentials that this installation, or an issuer that it believes, has signed.
 
 One of ours is made out of another good credential, lives a quarter of an hour, may do less than that one and never
-more, and is good only as long as the key behind it: revoking the key ends its tokens. Changing token for token goes on
-for `chain_s` at most and never beyond the end of the first credential; then that has to be shown again. An issuer's
+more, and is good only as long as the key behind it: revoking the key ends its tokens, taking a token back ends all that
+was made out of it. Changing token for token goes on for `chain_s` at most (`worker_chain_s` for one worker's own) and
+never beyond the end of the first credential; then that has to be shown again. An issuer's
 token is good as its row says. What was proven is remembered by its digest, so that a token in use costs one hash;
 whether it was taken back is asked each time, by `jti` and by subject and never by its text. An issuer's is proven again
 every ten minutes, because its key may have been withdrawn.
@@ -33,6 +34,7 @@ from taskgate.identity.jose import (
     text_of,
 )
 from taskgate.identity.keytext import is_key_id
+from taskgate.identity.lineage import MOST_FOREBEARS, entry_of, is_lineage, next_of
 from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.identity.recall import KeyRecall
 from taskgate.identity.revocations import Revocations
@@ -43,6 +45,7 @@ TYPE = "at+jwt"
 MIN_LIFE_S = 10.0
 REMEMBERED = 20_000
 PROVEN_S = 600.0
+WORKING = frozenset({"worker", "serve:*"})
 CERTIFICATES_S = 100 * 366 * 86_400.0  # nobody knows how long those that name a subject are good
 
 
@@ -57,11 +60,10 @@ class KeySets(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proven:
     """A token whose signature and claims were right, until the monotonic moment `again_at`. Of ours: `source_id` is the
-    API key it was made from ("" for none) and `until` the moment beyond which it is not changed for another."""
+    API key it was made from ("" for none)."""
 
     principal: Principal
     source_id: str = ""
-    until: float = 0.0
     again_at: float = inf
 
 
@@ -80,6 +82,7 @@ class Tokens:
         name: str = "taskgate",
         life_s: float = 900.0,
         chain_s: float = 86_400.0,
+        worker_chain_s: float = 2_592_000.0,
     ) -> None:
         self.keys = keys
         self.revocations = revocations
@@ -90,8 +93,8 @@ class Tokens:
         self._name = name
         self._life_s = life_s
         self._chain_s = chain_s
+        self._worker_chain_s = worker_chain_s
         self._proven: OrderedDict[bytes, Proven] = OrderedDict()
-        self._own: OrderedDict[str, Proven] = OrderedDict()
 
     async def authenticate(self, text: str) -> Principal:
         """Whose token this is; Unauthenticated when it is not good. Unavailable when nobody can tell (fail closed)."""
@@ -126,6 +129,8 @@ class Tokens:
             return True
         if not principal.token_id and is_key_id(principal.id):
             return False
+        if self.revocations.has_ended(principal.lineage):
+            return True
         return any(name and self.revocations.refuses(name, issued_at=principal.issued_at) for name in names)
 
     async def exchange(
@@ -143,34 +148,46 @@ class Tokens:
         if worker_id and (not is_worker_id(worker_id) or by.worker_id not in ("", worker_id)):
             raise Forbidden("this credential is another worker's", code="WORKER_ID_BOUND")
         now = floor(self._clock.now() * 1000) / 1000  # never behind a revocation of the same moment
-        source_id, until = await self._origin(by, now)
-        if until < now + MIN_LIFE_S:
-            raise refused("was changed for others long enough: show the first credential again", code="TOKEN_EXPIRED")
-        claims = self._claims(
-            by, wanted, now=now, expires_at=min(now + life_s, until), worker_id=worker_id or by.worker_id
-        )
-        claims.update({"until": until, **({"src": source_id} if source_id else {})})
+        worker_id = worker_id or by.worker_id
+        chain_s = self._worker_chain_s if worker_id and wanted <= WORKING else self._chain_s
+        until = by.until or min(now + chain_s, inf if by.expires_at is None else by.expires_at)
+        if len(by.lineage) > MOST_FOREBEARS:
+            raise _worn()
+        claims = self._claims(by, wanted, now=now, expires_at=min(now + life_s, until), worker_id=worker_id)
+        claims.update({"jti": new_token(), "until": until, **({"anc": " ".join(by.lineage)} if by.lineage else {})})
+        return await self._signed(claims, now)
+
+    async def renew(self, by: Principal, *, worker_id: str) -> tuple[str, Principal]:
+        """The next generation of a token of ours, on the link of the worker that holds it: the same rights for another
+        while. Unauthenticated for one that has ended, was taken back or was renewed long enough; Forbidden for what is
+        no token of ours."""
+        if not by.until or by.worker_id not in ("", worker_id):
+            raise Forbidden("only a token of this gateway is renewed on a link", code="NOT_RENEWABLE")
+        if self.refuses(by) or (is_key_id(by.id) and not await self._recall.is_good(by.id)):
+            raise refused("has expired or was taken back", code="TOKEN_EXPIRED")
+        now = floor(self._clock.now() * 1000) / 1000
+        expires_at = min(now + self._life_s, by.until)
+        claims = self._claims(by, by.scopes, now=now, expires_at=expires_at, worker_id=by.worker_id)
+        forebears = " ".join(by.lineage[:-1])
+        claims.update({"jti": next_of(by.token_id), "until": by.until, **({"anc": forebears} if forebears else {})})
+        return await self._signed(claims, now)
+
+    async def take_back(self, name: str) -> None:
+        """Refuse, from now on, a token by its id or all of a subject's; at every gateway, and on living connections."""
+        longest_s = max([self._chain_s, self._worker_chain_s, *(issuer.max_age_s for issuer in self._issuers.values())])
+        is_certified = name.startswith("spiffe://")
+        await self.revocations.take_back(name, keep_s=CERTIFICATES_S if is_certified else longest_s)
+
+    async def _signed(self, claims: dict[str, Any], now: float) -> tuple[str, Principal]:
+        """The text of a token and whom it stands for; behind it the API key of its subject, where that is one."""
+        if claims["until"] < now + MIN_LIFE_S:
+            raise _worn()
+        if is_key_id(claims["sub"]) and await self._recall.find(claims["sub"]) is not None:
+            claims["src"] = claims["sub"]
         text = self.keys.signing(now).signed(claims, kind=TYPE)
         if len(text) > MAX_TOKEN_LENGTH:
             raise InvalidInput("this credential says more than a token can hold", code="TOKEN_TOO_LARGE")
         return text, _principal(claims)
-
-    async def take_back(self, name: str) -> None:
-        """Refuse, from now on, a token by its id or all of a subject's; at every gateway, and on living connections."""
-        longest_s = max([self._chain_s, *(issuer.max_age_s for issuer in self._issuers.values())])
-        is_certified = name.startswith("spiffe://")
-        await self.revocations.take_back(name, keep_s=CERTIFICATES_S if is_certified else longest_s)
-
-    async def _origin(self, by: Principal, now: float) -> tuple[str, float]:
-        """The API key at the beginning of a credential ("" for none), and until when tokens are made from it."""
-        known = self._own.get(by.token_id)
-        if known is not None:
-            return known.source_id, known.until
-        until = now + self._chain_s if by.expires_at is None else min(now + self._chain_s, by.expires_at)
-        return (by.id if await self._is_key(by.id) else ""), until
-
-    async def _is_key(self, name: str) -> bool:
-        return is_key_id(name) and await self._recall.find(name) is not None
 
     def _claims(
         self, by: Principal, scopes: frozenset[str], *, now: float, expires_at: float, worker_id: str
@@ -179,8 +196,8 @@ class Tokens:
             "iss": self._name,
             "aud": self._name,
             "sub": by.id,
-            "jti": new_token(),
             "iat": now,
+            "auth_time": by.issued_at or now,
             "exp": expires_at,
             "scope": " ".join(sorted(scopes)),
             "kind": by.kind,
@@ -214,15 +231,7 @@ class Tokens:
         prove(token, key)
         claims = token.claims
         check_claims(claims, audience=self._name, now=now, max_age_s=self._life_s)
-        found = Proven(
-            principal=_principal(claims),
-            source_id=text_of(claims, "src") if "src" in claims else "",
-            until=moment_of(claims, "until"),
-        )
-        self._own[found.principal.token_id] = found
-        while len(self._own) > REMEMBERED:
-            self._own.popitem(last=False)
-        return found
+        return Proven(principal=_principal(claims), source_id=text_of(claims, "src") if "src" in claims else "")
 
     async def _check(self, found: Proven) -> None:
         if self.refuses(found.principal):
@@ -234,6 +243,9 @@ class Tokens:
 def _principal(claims: Mapping[str, Any]) -> Principal:
     """Whom claims of ours stand for."""
     kind: Kind = claims["kind"]
+    token_id, forebears = f"jti:{text_of(claims, 'jti')}", claims.get("anc", "").split()
+    if not is_lineage(forebears):
+        raise refused("was made out of something that cannot be")
     return Principal(
         id=text_of(claims, "sub"),
         name=claims["name"],
@@ -244,7 +256,13 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         app_id=claims.get("app", ""),
         prefixes=tuple(claims.get("prefixes", ())),
         worker_id=claims.get("worker", ""),
-        token_id=f"jti:{text_of(claims, 'jti')}",
-        issued_at=moment_of(claims, "iat"),
+        token_id=token_id,
+        issued_at=moment_of(claims, "auth_time" if "auth_time" in claims else "iat"),
         expires_at=moment_of(claims, "exp"),
+        lineage=(*forebears, entry_of(token_id)),
+        until=moment_of(claims, "until"),
     )
+
+
+def _worn() -> Unauthenticated:
+    return refused("was changed for others long enough: show the first credential again", code="TOKEN_EXPIRED")

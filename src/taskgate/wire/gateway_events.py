@@ -77,7 +77,7 @@ class StoppedReported(GatewayEvent, frozen=True):
 
 
 class CredentialOffered(GatewayEvent, frozen=True):
-    """A fresh token to verify."""
+    """A fresh token to verify; an empty one wishes that the present one be renewed."""
 
     token: str
 

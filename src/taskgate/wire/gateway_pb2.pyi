@@ -47,7 +47,7 @@ class WorkerMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ready: _Optional[_Union[Ready, _Mapping]] = ..., accept: _Optional[_Union[Accept, _Mapping]] = ..., refuse: _Optional[_Union[Refuse, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., log: _Optional[_Union[Log, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., task_result: _Optional[_Union[TaskResult, _Mapping]] = ..., stopped: _Optional[_Union[Stopped, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ..., bye: _Optional[_Union[Bye, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class GatewayMessage(_message.Message):
-    __slots__ = ("welcome", "task", "heartbeat_ack", "log_ack", "ack", "cancel", "config", "drain", "failure")
+    __slots__ = ("welcome", "task", "heartbeat_ack", "log_ack", "ack", "cancel", "config", "drain", "failure", "credential")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_ACK_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class GatewayMessage(_message.Message):
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     task: Task
     heartbeat_ack: HeartbeatAck
@@ -66,7 +67,8 @@ class GatewayMessage(_message.Message):
     config: Config
     drain: Drain
     failure: Failure
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., heartbeat_ack: _Optional[_Union[HeartbeatAck, _Mapping]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+    credential: Credential
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., task: _Optional[_Union[Task, _Mapping]] = ..., heartbeat_ack: _Optional[_Union[HeartbeatAck, _Mapping]] = ..., log_ack: _Optional[_Union[LogAck, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., credential: _Optional[_Union[Credential, _Mapping]] = ...) -> None: ...
 
 class Receipt(_message.Message):
     __slots__ = ("run_id", "attempt", "lease_token", "left_s")

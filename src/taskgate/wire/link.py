@@ -102,7 +102,9 @@ GATEWAY_SAYS: dict[Phase, Kinds] = {
     Phase.AWAY: NOTHING,
     Phase.GREETING: frozenset({m.Failure}),
     Phase.WELCOMING: frozenset({m.Welcome, m.Failure, m.Drain}),
-    Phase.OPEN: frozenset({m.Task, m.HeartbeatAck, m.LogAck, m.Ack, m.Cancel, m.Config, m.Drain, m.Failure}),
+    Phase.OPEN: frozenset(
+        {m.Task, m.HeartbeatAck, m.LogAck, m.Ack, m.Cancel, m.Config, m.Drain, m.Failure, m.Credential}
+    ),
     Phase.CLOSED: NOTHING,
 }
 

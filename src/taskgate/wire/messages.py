@@ -185,7 +185,7 @@ class Stopped(Message, frozen=True, kw_only=True, tag="stopped"):
 
 
 class Credential(Message, frozen=True, kw_only=True, tag="credential"):
-    """A fresh token, sent before the old one expires."""
+    """A fresh token, sent before the old one expires. Empty from a worker: renew the one it came with."""
 
     token: str
 
@@ -301,4 +301,4 @@ class Failure(Message, frozen=True, kw_only=True, tag="error"):
 WorkerMessage = (
     Hello | Ready | Accept | Refuse | Heartbeat | Log | Progress | TaskResult | Stopped | Credential | Bye | Drain
 )
-GatewayMessage = Welcome | Task | HeartbeatAck | LogAck | Ack | Cancel | Config | Drain | Failure
+GatewayMessage = Welcome | Task | HeartbeatAck | LogAck | Ack | Cancel | Config | Drain | Failure | Credential

@@ -83,6 +83,12 @@ class GatewayFailed(WorkerEvent, frozen=True):
     run_id: str
 
 
+class CredentialRenewed(WorkerEvent, frozen=True):
+    """Our token with a later end, which was asked for: keep it, the next connection shows it."""
+
+    token: str
+
+
 class GatewayDead(WorkerEvent, frozen=True):
     """The gateway has not answered on this stream in time: close the connection, then `disconnected`."""
 

@@ -116,7 +116,7 @@ class WorkerLink:
         `TaskResult`  the end of a begun run; kept until settled. Too large an output becomes OUTPUT_TOO_LARGE.
         `Stopped`     a run ordered to stop has left.
         `Drain`       nothing new from now on, for good.
-        `Credential`  a fresh token, for this connection. `Bye`: leave; nothing may be said after it.
+        `Credential`  a fresh token; an empty one asks for ours renewed. `Bye`: leave; nothing may be said after it.
         """
         say = _SAY.get(type(message))
         if say is None or self.phase is Phase.CLOSED:
@@ -225,9 +225,6 @@ class WorkerLink:
         self._credit_ends = True
         return [e.DrainAsked(message.reason, message.reconnect, message.delay_s)]
 
-    def _failed(self, message: m.Failure, now: float) -> Events:
-        return [e.GatewayFailed(message.code, message.detail, message.run_id)]
-
     def _stop(self, key: RunKey, reason: str) -> list[e.WorkerEvent]:
         """Order a run to stop, once; an offer that nobody began is answered here. Its logs have no reader any more."""
         self._logs.discard(key)
@@ -334,7 +331,8 @@ _TAKE: dict[type[m.Message], Callable[[WorkerLink, Any, float], Events]] = {
     m.Cancel: WorkerLink._cancelled,
     m.Config: WorkerLink._configured,
     m.Drain: WorkerLink._drained,
-    m.Failure: WorkerLink._failed,
+    m.Failure: lambda _, message, now: [e.GatewayFailed(message.code, message.detail, message.run_id)],
+    m.Credential: lambda _, message, now: [e.CredentialRenewed(message.token)],
 }
 
 _SAY: dict[type[m.Message], Callable[[WorkerLink, Any, float], None]] = {

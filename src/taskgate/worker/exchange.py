@@ -16,9 +16,11 @@ from math import inf
 from taskgate.errors import Forbidden, RemoteLinkError, TaskgateError, Unauthenticated, Unavailable
 from taskgate.wire import worker_events as e
 from taskgate.wire.link import Phase
+from taskgate.wire.messages import Credential as Renewal
 from taskgate.wire.messages import Stopped
 from taskgate.wire.reconnect import reconnect_delay_s
 from taskgate.wire.worker_link import WorkerLink
+from taskgate.worker.credential import Credential
 from taskgate.worker.load import LoadMeter
 from taskgate.worker.reports import Reports
 from taskgate.worker.slots import Pool
@@ -33,8 +35,9 @@ _log = logging.getLogger(__name__)
 class Exchange:
     """The link process's conversation. `on_change` is called after everything that may have changed something."""
 
-    def __init__(self, link: WorkerLink, pool: Pool, *, reports: Reports, spool: Spool) -> None:
+    def __init__(self, link: WorkerLink, pool: Pool, *, reports: Reports, spool: Spool, credential: Credential) -> None:
         self._link = link
+        self._credential = credential
         self._pool = pool
         self._reports = reports
         self._spool = spool
@@ -124,6 +127,8 @@ class Exchange:
                     self._break(Unavailable("the gateway restarts"))
             case e.GatewayFailed(code, detail, run_id):
                 _log.warning("the gateway refused%s: %s %s", f" run {run_id}" if run_id else "", code, detail)
+            case e.CredentialRenewed(token):
+                self._credential.renewed(token)
             case e.GatewayDead(reason):
                 self._break(Unavailable(f"the gateway is silent ({reason})"))
             case _:
@@ -216,6 +221,8 @@ class Exchange:
             self._link.load = self._meter.read(running=running, waiting=len(self._pool.here) - running)
             self._spool.tidy()
             self._reports.outbox.pump()
+            if self._link.phase is Phase.OPEN and self._credential.is_due(time.time()):
+                self._link.send(Renewal(token=""), time.monotonic())
             self.changed()
             await asyncio.sleep(HOUSEKEEPING_S)
 

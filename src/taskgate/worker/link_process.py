@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import platform
@@ -30,6 +31,7 @@ from taskgate.wire.messages import PROTOCOL_VERSION, Bye, Drain, Hello
 from taskgate.wire.worker_link import WorkerLink
 from taskgate.worker.cgroups import find_yard
 from taskgate.worker.confinement import adopt_orphans, die_with_parent, hide_memory
+from taskgate.worker.credential import Credential
 from taskgate.worker.exchange import Exchange
 from taskgate.worker.grpc import GrpcTransport
 from taskgate.worker.logs import log_to_stderr
@@ -61,7 +63,10 @@ class LinkProcess:
         yard = find_yard()
         yard.sweep(order.nonce)
         self._pool = Pool(settings, self._reports, yard=yard, nonce=order.nonce)
-        self._exchange = Exchange(self.link, self._pool, reports=self._reports, spool=self._spool)
+        self.credential = Credential(settings.token, Path(order.folder))
+        self._exchange = Exchange(
+            self.link, self._pool, reports=self._reports, spool=self._spool, credential=self.credential
+        )
         self._exchange.on_change = self._news.set
 
     async def run(self, connect: Callable[[], Transport]) -> int:
@@ -184,7 +189,8 @@ def main() -> int:
         except TaskgateError as error:
             _log.error("%s", error.detail or error.code)
             return EXIT_FATAL
-        return await process.run(lambda: kind(settings, order.worker_id))
+        own = process.credential
+        return await process.run(lambda: kind(dataclasses.replace(settings, token=own.token), order.worker_id))
 
     return _runner()(work())
 

@@ -1,7 +1,7 @@
 """The worker's own log: standard error, text for people or one JSON object a line for collectors.
 
 What others said may stand in a message, so no message can forge a line (S29): line breaks, control and direction
-characters are shown as escapes. The text of an API key that slips in is starred out (INV-A6).
+characters are shown as escapes. The text of a key or a token that slips in is starred out (INV-A6).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from taskgate.secret import STARS
 from taskgate.worker.settings import WorkerSettings
 
 LONGEST = 8192
-_KEY = re.compile(r"tg_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{20,}")
+_KEY = re.compile(r"tgj?_[A-Za-z0-9]{6,}_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import grpc
 import pytest
 
 from taskgate.edge.workers import session
+from taskgate.errors import Unauthenticated
 from taskgate.identity import tokens
 from taskgate.wire import gateway_pb2 as pb
 from taskgate.wire import messages as m
@@ -159,3 +161,90 @@ async def test_inv_a5_a_poll_that_waits_ends_with_its_token(doors: Doors) -> Non
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await waiting
     assert refusal.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_token_is_renewed_on_its_link(doors: Doors, door: str) -> None:
+    """Asked for with an empty one: the same rights for another while, and the one before ends nothing."""
+    tokens_of, key = doors.server.gateway.entrance.tokens, doors.worker_key
+    text, token_id = await token_of(doors, key, worker_id="w1")
+    worker = await linked(doors, door, text)
+    first = await tokens_of.authenticate(text)
+    fresh = m.Credential(token=text)
+    for generation in (1, 2):
+        await worker.wire.say(m.Credential(token=""))
+        fresh = await worker.until(m.Credential)
+        found = await tokens_of.authenticate(fresh.token)
+        assert (found.id, found.scopes, found.worker_id, found.site_id) == (
+            first.id, first.scopes, "w1", first.site_id,
+        )  # fmt: skip
+        assert found.token_id.startswith(f"{token_id}.{generation}.")
+        assert (found.until, found.issued_at) == (first.until, first.issued_at)
+        assert seat_of(doors).token_id == found.token_id
+    again = await doors.dial(door, "w1", key=fresh.token)
+    await again.hello()
+    await doors.submit()
+    await again.finish(await again.begin(), {"n": 1})
+    await again.wire.close()
+
+
+@pytest.mark.parametrize("which", ["first", "later", "subject", "key"])
+async def test_inv_a5_what_was_taken_back_has_no_descendants(doors: Doors, door: str, which: str) -> None:
+    """Neither on its link nor made out of it elsewhere, later or by a gateway that has not heard."""
+    entrance = doors.server.gateway.entrance
+    key = await doors.house.key("worker", "serve:*", name="to be taken back")
+    text, token_id = await token_of(doors, key, worker_id="w1")
+    first = await entrance.tokens.authenticate(text)
+    worker = await linked(doors, door, text)
+    await worker.wire.say(m.Credential(token=""))
+    renewed = (await worker.until(m.Credential)).token
+    child, _ = await entrance.tokens.exchange(await entrance.keys.authenticate(renewed), life_s=100)
+    later, holder = (await entrance.keys.authenticate(renewed)).token_id, seat_of(doors)
+    if which == "key":
+        await entrance.keys.revoke(None, key.split("_")[1])
+    else:
+        await entrance.tokens.take_back({"first": token_id, "later": later, "subject": first.id}[which])
+    assert holder.seat.closed is not None
+    assert await worker.wire.status() == UNAUTHENTICATED
+    for ended in (renewed, child):
+        with pytest.raises(Unauthenticated):
+            await entrance.keys.authenticate(ended)
+    if which == "later":
+        assert (await entrance.keys.authenticate(text)).token_id == token_id
+        return
+    unheard, _ = await unhearing(entrance.tokens).exchange(first, life_s=100)
+    with pytest.raises(Unauthenticated):
+        await entrance.keys.authenticate(unheard)
+    if which != "key":
+        again, _ = await unhearing(entrance.tokens).renew(first, worker_id="w1")
+        with pytest.raises(Unauthenticated):
+            await entrance.keys.authenticate(again)
+    with pytest.raises(Unauthenticated):
+        await entrance.tokens.renew(first, worker_id="w1")
+
+
+def unhearing(made: tokens.Tokens) -> tokens.Tokens:
+    """The same signer at a gateway that has not heard of any revocation."""
+    deaf = copy.copy(made)
+    deaf.refuses = lambda principal: False  # type: ignore[method-assign]
+    return deaf
+
+
+@pytest.mark.parametrize("what", ["key", "fast", "worn"])
+async def test_what_cannot_be_renewed_is_told_and_the_link_lives_on(
+    doors: Doors, door: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key, a token that is asked for again and again, one that was changed long enough."""
+    entrance = doors.server.gateway.entrance
+    if what == "worn":
+        monkeypatch.setattr(entrance.tokens, "_worker_chain_s", 20.0)
+    text = doors.worker_key if what == "key" else (await token_of(doors, doors.worker_key, worker_id="w1"))[0]
+    worker = await linked(doors, door, text)
+    if what == "worn":
+        monkeypatch.setattr(tokens, "MIN_LIFE_S", 30.0)
+    for _ in range(5 if what == "fast" else 1):
+        await worker.wire.say(m.Credential(token=""))
+    failure: m.Failure = await worker.until(m.Failure)
+    assert failure.code == {"key": "NOT_RENEWABLE", "fast": "RATE_LIMITED", "worn": "TOKEN_EXPIRED"}[what]
+    await doors.submit()
+    await worker.finish(await worker.begin(), {"n": 1})
+    await worker.wire.close()

@@ -16,6 +16,7 @@ from taskgate.secret import Secret
 from taskgate.wire.messages import Hello
 from taskgate.wire.worker_link import WorkerLink
 from taskgate.worker.cgroups import CageYard
+from taskgate.worker.credential import Credential
 from taskgate.worker.exchange import Exchange
 from taskgate.worker.grpc import GrpcTransport
 from taskgate.worker.reports import Reports
@@ -45,7 +46,9 @@ class Rig:
         self.pool = Pool(
             self.settings, self.reports, yard=CageYard({}), nonce=f"rig-{os.getpid()}-{next(_numbers)}", is_alone=False
         )
-        self.exchange = Exchange(self.link, self.pool, reports=self.reports, spool=self.spool)
+        self.exchange = Exchange(
+            self.link, self.pool, reports=self.reports, spool=self.spool, credential=Credential(Secret(""), folder)
+        )
         self.running: asyncio.Task[None] | None = None
         self._is_stopped = False
 

@@ -28,6 +28,7 @@ def test_nothing_but_a_welcome_a_failure_or_a_request_to_come_later_answers_hell
         m.Welcome: WELCOME, m.Task: task(), m.HeartbeatAck: m.HeartbeatAck(), m.Config: m.Config(), m.Drain: m.Drain(),
         m.LogAck: m.LogAck(run_id="r1", attempt=1, stream="log", seq=1), m.Ack: m.Ack(run_id="r1", attempt=1),
         m.Cancel: m.Cancel(run_id="r1", attempt=1), m.Failure: m.Failure(code="X"),
+        m.Credential: m.Credential(token="t"),
     }  # fmt: skip
     link = away()
     with pytest.raises(RemoteLinkError):

@@ -137,6 +137,7 @@ class Polls:
                 raise Conflict("this worker is polling already", code="POLL_IN_FLIGHT")
             if poller.is_as(hello):
                 poller.holder.key_id, poller.holder.token_id = principal.id, principal.token_id
+                poller.holder.lineage = principal.lineage
                 return poller, Found()
         if not names_of(hello):
             raise NotFound(f"{hello.worker_id} is not registered at this gateway", code=NOT_REGISTERED)

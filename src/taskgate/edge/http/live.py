@@ -16,6 +16,7 @@ from taskgate.bus import Bus
 from taskgate.edge.http.call import Call, CallerGone
 from taskgate.errors import Unauthenticated
 from taskgate.events import KeyRevoked
+from taskgate.identity.lineage import PREFIX, comes_of, is_lineage
 from taskgate.identity.principal import Principal
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Live:
     @contextmanager
     def _of(self, principal: Principal | None) -> Iterator[asyncio.Future[End]]:
         end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        names = {principal.id, principal.token_id} - {""} if principal else set[str]()
+        names = {principal.id, principal.token_id, *principal.lineage} - {""} if principal else set[str]()
         names = names or {""}
         for name in names:
             self._open.setdefault(name, set()).add(end)
@@ -87,7 +88,10 @@ class Live:
             return await _beside(end, work)
 
     def _end(self, key_id: str, why: End) -> None:
-        for end in tuple(self._open.get(key_id, ())):
+        named = {key_id}
+        if key_id.startswith(PREFIX):
+            named |= {word for word in self._open if is_lineage((word,)) and comes_of((word,), key_id)}
+        for end in {end for name in named for end in self._open.get(name, ())}:
             if not end.done():
                 end.set_result(why)
 

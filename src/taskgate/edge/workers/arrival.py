@@ -34,7 +34,6 @@ class Arrival:
         hello, rooms = event.hello, self._rooms
         self._principal.require("worker")
         site_id = None if self._principal.may("serve:*") else self._principal.site_id
-        _check_size(hello)
         await check_name(rooms, self._principal, worker_id=hello.worker_id)
         offers = _offers(hello)
         refused = await rooms.declarations.offered(site_id or SHARED, offers)
@@ -49,6 +48,7 @@ class Arrival:
             site_id=site_id,
             key_id=self._principal.id,
             token_id=self._principal.token_id,
+            lineage=self._principal.lineage,
             transport=self._transport,
             tasks=tasks,
             labels=hello.labels,
@@ -95,12 +95,9 @@ class Arrival:
         )
 
 
-def _check_size(hello: Hello) -> None:
+def _offers(hello: Hello) -> list[TaskOffer]:
+    """Everything that a hello offers: full descriptions, and bare names. InvalidInput for more than a worker may say."""
     if len(hello.labels) > MAX_LABELS or len(hello.tasks) + len(hello.capabilities) > MAX_TASKS:
         raise InvalidInput(f"a worker has at most {MAX_TASKS} tasks and {MAX_LABELS} labels", code="HELLO_TOO_LARGE")
-
-
-def _offers(hello: Hello) -> list[TaskOffer]:
-    """Everything that a hello offers: full descriptions, and bare names."""
     described = {offer.name for offer in hello.tasks}
     return [*hello.tasks, *(TaskOffer(name=name) for name in hello.capabilities if name not in described)]

@@ -21,6 +21,7 @@ from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.counters import RoundTrips
 from taskgate.edge.workers.lobby import CROWDED
 from taskgate.edge.workers.recording import Recording
+from taskgate.edge.workers.renewals import Renewals
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
 from taskgate.errors import NotNow, RemoteLinkError, StoreError, TaskgateError, Unavailable
@@ -68,6 +69,7 @@ class WorkerSession:
             tasks=self._tasks,
         )
         self._has_expired = False
+        self._renewals = Renewals(rooms)
         self._trips = RoundTrips(rooms.counters, transport)
         self.seat = WorkerSeat(
             self._link, rooms.clock, on_events=self._happened, on_close=self._wake, round_trips=self._trips
@@ -204,11 +206,17 @@ class WorkerSession:
             self.seat.close(HEARTBEAT_MISSED, f"no {event.reason} in time")
 
     async def _renew_credential(self, token: str) -> None:
-        """Another credential for the same worker; a link whose old one had run out gets offers again."""
-        fresh = await self._rooms.renewed(self._principal, token, worker_id=self._link.worker_id)
+        """Another credential for the same worker, or the present token renewed; a link whose old one had run out gets
+        offers again."""
+        fresh, answer = await self._renewals.of(self._principal, token, worker_id=self._link.worker_id)
+        if answer is not None:
+            self.seat.say(answer)
+        if fresh is None:
+            return
         self._principal = fresh
         if self._holder is not None:
             self._holder.key_id, self._holder.token_id = fresh.id, fresh.token_id
+            self._holder.lineage = fresh.lineage
             if self._has_expired:
                 self._has_expired = self._holder.draining = False
                 self._rooms.dispatcher.wake(self._holder)
