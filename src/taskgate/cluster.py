@@ -53,8 +53,9 @@ def agreements(ground: Ground) -> list[Part]:
 
 
 def _root_of(text: str) -> bytes:
-    if len(text) != 2 * ROOT_BYTES or not all(character in hexdigits for character in text):
-        detail = f"auth.root_secret: must be {2 * ROOT_BYTES} hexadecimal digits"
+    is_hex = len(text) == 2 * ROOT_BYTES and all(character in hexdigits for character in text)
+    if not is_hex or len(set(text)) == 1:
+        detail = f"auth.root_secret: must be {2 * ROOT_BYTES} random hexadecimal digits, as of `openssl rand -hex 32`"
         raise InvalidInput(detail, code="SETTINGS_INVALID", extra={"path": "auth.root_secret"})
     return bytes.fromhex(text)
 

@@ -21,9 +21,10 @@ class AuthSettings:
         refused unless every door listens on a loopback address.
     believe_s: seconds for which a key is known without the store being asked again; with a store that several gateways
         share, the time after which a revocation counts even if its news were lost. Default 30.
-    root_secret: 64 hexadecimal digits from which the secrets of services are made. Default none: they are in
-        `identity.secret` in the data directory, made at the first start. Gateways that share their stores must have the
-        same, here or in that file; one with another is refused while the others run.
+    root_secret: 64 random hexadecimal digits from which the keys that sign tokens, and the secrets of services, are
+        made: whoever has them is an administrator. Default none: they are in `identity.secret` in the data directory,
+        made at the first start. Gateways that share their stores must have the same, here or in that file; one with
+        another is refused while the others run.
     trust_domain: SPIFFE trust domain whose client certificates name callers. Default none: certificates name nobody.
     certificate_rules: what the names of that domain are, one `/path/{site}/{worker} = kind scope …` each; the first
         that fits counts. Default `/site/{site}/worker/{worker} = worker worker`. A name that fits none is refused.

@@ -1,7 +1,7 @@
 """A secret of the gateway in a file of its own, made at the first start and readable by its owner alone.
 
-It is never in a database, so that a copy of one gives nobody the power to sign. Losing the file costs every service a
-new registration, nothing else.
+It is never in a database, so that a copy of one gives nobody the power to sign. Losing the file ends every token and
+costs every service a new registration, nothing else.
 """
 
 from __future__ import annotations

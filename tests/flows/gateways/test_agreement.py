@@ -34,7 +34,7 @@ async def test_another_secret_is_refused_while_the_others_run() -> None:
     await other.gateway.stop()
 
 
-@pytest.mark.parametrize("text", ["5e", "5e" * 33, "zz" * 32])
+@pytest.mark.parametrize("text", ["5e", "5e" * 33, "zz" * 32, "00" * 32])
 def test_a_root_secret_that_is_none_is_refused(text: str) -> None:
     clock = ManualClock()
     with pytest.raises(InvalidInput, match="hexadecimal"):
