@@ -147,13 +147,10 @@ class StreamsBridge:
                     await self._scheduler.client.xack(stream, CONTROL_GROUP, entry_id)
 
     async def _obey(self, order_id: str) -> None:
-        if not order_id:
-            return
-        with answering():
-            run_id = await self._scheduler.client.hget(self._scheduler.names.own("by_order"), order_id)
-        if run_id is None:
+        run_id = await self._scheduler.run_of(order_id) if order_id else ""
+        if not run_id:
             return
         try:
-            await self._desk.cancel(self._principal, run_id.decode())
+            await self._desk.cancel(self._principal, run_id)
         except CallerError as error:
             _log.info("the scheduler's cancel of %s changes nothing: %s", order_id, error.code)

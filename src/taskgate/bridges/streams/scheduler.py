@@ -14,11 +14,13 @@ from typing import Any
 
 from taskgate.bridges.streams.names import CONSUMER, Names, dead_letters
 from taskgate.errors import Unavailable
+from taskgate.ids import is_id
 
 CONNECT_S = 3.0
 ANSWER_S = 10.0
 MAX_FIELDS = 1000
 SCAN = 500
+LOST = "\ufffd"
 
 
 Entries = list[tuple[str, bytes, dict[bytes, bytes]]]
@@ -54,12 +56,18 @@ class Scheduler:
         self._finish = client.register_script(_script("finish"))
 
     async def streams(self, pattern: str) -> list[str]:
-        """The streams whose keys fit a pattern, sorted; a key without `*` is there in any case."""
+        """The streams whose keys fit a pattern, sorted; a key without `*` is there in any case. One that is no text is
+        nobody's."""
         if "*" not in pattern:
             return [pattern]
         with answering():
-            found = [key.decode() async for key in self.client.scan_iter(pattern, count=SCAN, _type="stream")]
-        return sorted(found)
+            found = [_text(key) async for key in self.client.scan_iter(pattern, count=SCAN, _type="stream")]
+        return sorted(key for key in found if LOST not in key)
+
+    async def run_of(self, order_id: str) -> str:
+        """Our run that does this order of the scheduler's; empty when there is none."""
+        with answering():
+            return _text(await self.client.hget(self.names.own("by_order"), order_id) or b"")
 
     async def join(self, stream: str, group: str, *, start: str = "0") -> None:
         """Make the consumer group unless it is there; its stream as well."""
@@ -100,13 +108,15 @@ class Scheduler:
             )
 
     async def kept(self, what: str) -> AsyncIterator[dict[str, str]]:
-        """Our runs in a hash of our own (`open` or `logs`), page by page: run id to the scheduler's id."""
+        """Our runs in a hash of our own (`open` or `logs`), page by page: run id to the scheduler's id. What somebody
+        else put there is passed over."""
         cursor: Any = 0
         while True:
             with answering():
                 cursor, page = await self.client.hscan(self.names.own(what), cursor, count=SCAN)
-            if page:
-                yield {run_id.decode(): order_id.decode() for run_id, order_id in page.items()}
+            runs = {_text(run_id): _text(order_id) for run_id, order_id in page.items()}
+            if ours := {run_id: order_id for run_id, order_id in runs.items() if is_id(run_id)}:
+                yield ours
             if cursor == 0:
                 return
 
@@ -122,6 +132,11 @@ async def read(
     with answering():
         found = await scheduler.client.xreadgroup(group, CONSUMER, dict(places), count=limit, block=block_ms)
     return [(key.decode(), entry_id, fields or {}) for key, entries in found or () for entry_id, fields in entries]
+
+
+def _text(value: bytes) -> str:
+    """The text that bytes say; what is none is marked as `LOST`."""
+    return value.decode(errors="replace")
 
 
 def _script(name: str) -> str:
