@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, get_default_algorithms
 
 from taskgate.errors import Unauthenticated
+from taskgate.identity.principal import LEEWAY_S
 
 MAX_TOKEN_LENGTH = 8192
 MAX_NAME_LENGTH = 256
-LEEWAY_S = 60.0
 LATEST_AT = 253_402_300_799.0  # the end of the year 9999
 MIN_RSA_BITS = 2048
 ALGORITHMS = ("EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")

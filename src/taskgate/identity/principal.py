@@ -28,6 +28,7 @@ Scope = Literal[
     "metrics",
 ]
 SCOPES: frozenset[str] = frozenset(Scope.__args__)  # type: ignore[attr-defined]
+LEEWAY_S = 60.0
 Kind = Literal["user", "service", "worker", "agent", "tool"]
 
 
@@ -60,6 +61,10 @@ class Principal:
         """Whether taking back what goes by this name ends this principal: its key or subject, its very token, or one
         that this was made out of."""
         return name != "" and (name in (self.id, self.token_id) or comes_of(self.lineage, name))
+
+    def has_lapsed(self, now: float) -> bool:
+        """Whether its credential has ended by itself, so long ago that clocks which differ are no excuse."""
+        return self.expires_at is not None and now >= self.expires_at + LEEWAY_S
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "admin" in self.scopes

@@ -20,9 +20,9 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.errors import NotNow, StoreError
 from taskgate.events import KeyRevoked
-from taskgate.identity.jose import LEEWAY_S
 from taskgate.identity.lineage import PREFIX, is_ended, place_of
 from taskgate.identity.ports import Revocation, TokenBook
+from taskgate.identity.principal import LEEWAY_S
 from taskgate.lifespan import TaskSet
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from taskgate.identity.jose import LEEWAY_S, VerifyingKey, encoded
+from taskgate.identity.jose import VerifyingKey, encoded
+from taskgate.identity.principal import LEEWAY_S
 from taskgate.identity.signing import IdentitySigner
 
 ALGORITHM = "EdDSA"

@@ -22,7 +22,6 @@ from taskgate.clock import Clock
 from taskgate.errors import Forbidden, InvalidInput, Unauthenticated
 from taskgate.identity.issuers import Issuer
 from taskgate.identity.jose import (
-    LEEWAY_S,
     MAX_TOKEN_LENGTH,
     Unproven,
     VerifyingKey,
@@ -125,7 +124,7 @@ class Tokens:
         """Whether a principal that came in by a token or a certificate has to go: taken back, or past its time. An API
         key itself is good or not by its record alone."""
         now, names = self._clock.now(), (principal.id, principal.token_id)
-        if principal.expires_at is not None and now >= principal.expires_at + LEEWAY_S:
+        if principal.has_lapsed(now):
             return True
         if not principal.token_id and is_key_id(principal.id):
             return False

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
+from time import time
+from typing import Any
 
 from taskgate.errors import TaskgateError
 from taskgate.identity.signing import IdentitySigner
 from taskgate.lifespan import TaskSet
 from taskgate.limits.drawing import Drawing
-from taskgate.proxy.call import Means, monotonic
+from taskgate.proxy.call import ANSWERING, RELAYING, Means, monotonic
 from taskgate.proxy.compiling import Compiler, Part
 from taskgate.proxy.counters import RouteCounters
 from taskgate.proxy.credentials import read_credentials
@@ -36,6 +38,7 @@ from taskgate.routes.service import Snapshot
 from taskgate.routes.table import RouteTable
 
 SWEEP_S = 1.0
+STREAMING = frozenset({ANSWERING, RELAYING})
 REMEMBERED_PLACES = 4096
 REMEMBERED_LENGTH = 256
 
@@ -80,6 +83,7 @@ class Plane:
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()
         self._has_twins = False
+        self._lapsing: set[Any] = set()
         self._remembered: dict[tuple[str, str], Lane] = {}
 
     async def start(self) -> None:
@@ -146,6 +150,18 @@ class Plane:
         for call in [call for call in self.means.open_calls if call.principal and call.principal.is_named(key_id)]:
             call.revoked()
 
+    def lapse(self, now: float) -> None:
+        """End every stream whose caller's credential has ended by itself, at the second look: an answer that is just
+        going out is let out. Who still waits for an answer was let in in time."""
+        lapsed = {
+            call
+            for call in self.means.open_calls
+            if call.state in STREAMING and call.principal is not None and call.principal.has_lapsed(now)
+        }
+        for call in lapsed & self._lapsing:
+            call.revoked()
+        self._lapsing = lapsed - self._lapsing
+
     def health(self, service_name: str) -> Health:
         """How a service's own upstreams do, the worst of them."""
         part, now = self._parts.get(service_name), monotonic()
@@ -176,5 +192,6 @@ class Plane:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
+            self.lapse(time())
             for pool in self.upstreams.standing(Pool):
                 pool.expire()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -172,6 +173,31 @@ async def test_a_revoked_key_loses_its_stream(house: House) -> None:
             while await line.pieces.get() is not None:
                 pass
     assert b"event: end" not in line.reply.body
+
+
+async def test_a_stream_that_is_never_silent_ends_with_its_credential_too(house: House) -> None:
+    """A credential that ends by itself makes no news: it is looked at however much there is to tell."""
+    key = await house.key("submit", "read")
+    seat = await house.worker("demo.free")
+    run_id = await submitted(house, key)
+    await seat.offers.get()
+    line = Line([b""])
+    call = Call(scope_of(run_id), line.receive, line.send)
+    call.principal = replace(await house.gateway.keys.authenticate(key), token_id="jti:x", expires_at=1.0)
+    endpoint = JournalEndpoint(house.gateway, Live(house.gateway.bus), comment_s=0.2)
+
+    async def talk() -> None:
+        for number in count(1):
+            await log(house, run_id, f"line {number}")
+            await asyncio.sleep(0.005)
+
+    talking = asyncio.create_task(talk())
+    try:
+        async with asyncio.timeout(10):
+            await endpoint.read(call, run_id)
+    finally:
+        talking.cancel()
+        await asyncio.wait({talking})
 
 
 async def test_a_closing_door_ends_streams(house: House) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
 
 from taskgate.errors import InvalidInput, NotFound
 from taskgate.identity.principal import Principal
+from taskgate.proxy import plane
 from taskgate.proxy.settings import ProxySettings
 from taskgate.routes.policy import Alternative, Fallback, Policy, RateLimit, RetryRule
 from taskgate.routes.ports import RunAnswer
 from taskgate.routes.service import Route, Snapshot
 from taskgate.secret import Secret
-from tests.edge.proxy.stand import Answer, Peer, ScriptedUpstream, Stand, echo, everything, request, standing
+from tests.edge.proxy.stand import CALLERS, Answer, Peer, ScriptedUpstream, Stand, echo, everything, request, standing
 
 
 def code_of(answer: Answer) -> str:
@@ -184,6 +186,61 @@ async def test_a_revoked_key_ends_its_streams() -> None:
         stand.plane.revoke("k1")
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await asyncio.wait_for(reader.readexactly(10), 5)
+        assert await asyncio.wait_for(upstream.ended.get(), 5) == 1
+
+
+async def test_a_stream_ends_a_minute_behind_its_token_and_a_waiting_call_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the second look after it, so that an answer which is just going out is let out."""
+    ends_at = time.time()
+    monkeypatch.setitem(CALLERS, b"good", replace(CALLERS[b"good"], token_id="jti:x", expires_at=ends_at))
+    monkeypatch.setattr(plane, "SWEEP_S", 60.0)
+    may_answer, is_asked = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        if b"/slow" in (await peer.request()).head:
+            is_asked.set()
+            await may_answer.wait()
+            await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
+        else:
+            await peer.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await peer.until_gone()
+
+    async with standing() as stand:
+        upstream = await stand.upstream(script)
+        stand.register(upstream.url, everything())
+        reader, writer = await stand.connect()
+        writer.write(request())
+        await reader.readuntil(b"abc")
+        waiting_reader, waiting = await stand.connect()
+        waiting.write(request(path="/slow"))
+        await asyncio.wait_for(is_asked.wait(), 5)
+        for now in (ends_at + 59, ends_at + 59, ends_at + 61):
+            stand.plane.lapse(now)
+        assert len(stand.plane.means.open_calls) == 2
+        stand.plane.lapse(ends_at + 62)
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readexactly(10), 5)
+        may_answer.set()
+        assert (await asyncio.wait_for(waiting_reader.readuntil(b"late"), 5)).startswith(b"HTTP/1.1 200")
+
+
+async def test_streams_are_looked_at_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        await peer.until_gone()
+
+    monkeypatch.setitem(CALLERS, b"good", replace(CALLERS[b"good"], expires_at=time.time() - 61))
+    monkeypatch.setattr(plane, "SWEEP_S", 0.05)
+    async with standing() as stand:
+        upstream = await stand.upstream(script)
+        stand.register(upstream.url, everything())
+        reader, writer = await stand.connect()
+        writer.write(request())
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await asyncio.wait_for(reader.readuntil(b"never"), 5)
         assert await asyncio.wait_for(upstream.ended.get(), 5) == 1
 
 

@@ -96,7 +96,7 @@ class Arrival:
 
 
 def _offers(hello: Hello) -> list[TaskOffer]:
-    """Everything that a hello offers: full descriptions, and bare names. InvalidInput for more than a worker may say."""
+    """Everything that a hello offers: full descriptions, bare names. InvalidInput for more than a worker may say."""
     if len(hello.labels) > MAX_LABELS or len(hello.tasks) + len(hello.capabilities) > MAX_TASKS:
         raise InvalidInput(f"a worker has at most {MAX_TASKS} tasks and {MAX_LABELS} labels", code="HELLO_TOO_LARGE")
     described = {offer.name for offer in hello.tasks}
