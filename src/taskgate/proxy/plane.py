@@ -83,7 +83,7 @@ class Plane:
         self._parts: Mapping[str, Part] = {}
         self._table: RouteTable[Lane] = RouteTable()
         self._has_twins = False
-        self._lapsing: set[Any] = set()
+        self.lapsing: set[Any] = set()
         self._remembered: dict[tuple[str, str], Lane] = {}
 
     async def start(self) -> None:
@@ -150,18 +150,6 @@ class Plane:
         for call in [call for call in self.means.open_calls if call.principal and call.principal.is_named(key_id)]:
             call.revoked()
 
-    def lapse(self, now: float) -> None:
-        """End every stream whose caller's credential has ended by itself, at the second look: an answer that is just
-        going out is let out. Who still waits for an answer was let in in time."""
-        lapsed = {
-            call
-            for call in self.means.open_calls
-            if call.state in STREAMING and call.principal is not None and call.principal.has_lapsed(now)
-        }
-        for call in lapsed & self._lapsing:
-            call.revoked()
-        self._lapsing = lapsed - self._lapsing
-
     def health(self, service_name: str) -> Health:
         """How a service's own upstreams do, the worst of them."""
         part, now = self._parts.get(service_name), monotonic()
@@ -192,6 +180,19 @@ class Plane:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.lapse(time())
+            end_lapsed(self, time())
             for pool in self.upstreams.standing(Pool):
                 pool.expire()
+
+
+def end_lapsed(plane: Plane, now: float) -> None:
+    """End every stream whose caller's credential has ended by itself, at the second look: an answer that is just going
+    out is let out. Who still waits for an answer was let in in time."""
+    lapsed = {
+        call
+        for call in plane.means.open_calls
+        if call.state in STREAMING and call.principal is not None and call.principal.has_lapsed(now)
+    }
+    for call in lapsed & plane.lapsing:
+        call.revoked()
+    plane.lapsing = lapsed - plane.lapsing

@@ -217,9 +217,9 @@ async def test_a_stream_ends_a_minute_behind_its_token_and_a_waiting_call_does_n
         waiting.write(request(path="/slow"))
         await asyncio.wait_for(is_asked.wait(), 5)
         for now in (ends_at + 59, ends_at + 59, ends_at + 61):
-            stand.plane.lapse(now)
+            plane.end_lapsed(stand.plane, now)
         assert len(stand.plane.means.open_calls) == 2
-        stand.plane.lapse(ends_at + 62)
+        plane.end_lapsed(stand.plane, ends_at + 62)
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await asyncio.wait_for(reader.readexactly(10), 5)
         may_answer.set()
