@@ -2,7 +2,8 @@
 
 A journal that is slow or away must not fill the memory of a gateway, so whoever takes something in notes its weight
 here first and gives it back when it is durable or was given up. Beyond the bound nothing more is taken in; each door
-says so in its own way, and what was not acknowledged stays with its sender.
+says so in its own way, and what was not acknowledged stays with its sender. What may come as slowly as its sender likes
+yields: it never has more than half of the room, so that lines, and the results behind them, find some.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class Allowance:
         """Whether nothing more is to be taken in."""
         return self.used_bytes >= self.limit_bytes
 
-    def take(self, size_bytes: int) -> bool:
+    def take(self, size_bytes: int, *, yields: bool = False) -> bool:
         """Note what is taken in; False, and nothing is noted, when there is no room for it."""
-        if self.used_bytes and self.used_bytes + size_bytes > self.limit_bytes:
+        limit_bytes = self.limit_bytes // 2 if yields else self.limit_bytes
+        if self.used_bytes and self.used_bytes + size_bytes > limit_bytes:
             return False
         self.used_bytes += size_bytes
         return True
@@ -53,9 +55,9 @@ class Allowance:
         return self.used_bytes * 2 <= self.limit_bytes
 
     @contextmanager
-    def taken(self, size_bytes: int) -> Iterator[None]:
+    def taken(self, size_bytes: int, *, yields: bool = False) -> Iterator[None]:
         """Take it for as long as the block lasts; Limited when there is no room."""
-        if not self.take(size_bytes):
+        if not self.take(size_bytes, yields=yields):
             raise behind()
         try:
             yield

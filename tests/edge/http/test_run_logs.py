@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from taskgate.edge.http import run_logs
 from taskgate.edge.http.call import Call
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.run_logs import RunLogEndpoints
@@ -296,6 +297,32 @@ async def test_a_piece_is_bounded_and_so_is_what_waits(upload: Upload) -> None:
         assert int(reply.headers["retry-after"]) >= 1
     assert (await upload.put(b"aaaa")).status == 202
     assert allowance.used_bytes == 0
+
+
+async def test_pieces_that_crawl_hold_up_neither_lines_nor_other_uploaders(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have half of the room, and each credential a few places: lines, and the results behind them, go on (S36)."""
+    monkeypatch.setattr(run_logs, "AT_ONCE", 1)
+    allowance = upload.house.gateway.unwritten
+    line, scope = upload.house._dial(
+        "PUT", upload.path(query="offset=0"), b"aa", key=upload.worker, endless=True,
+        headers=[*upload.lease, ("X-Checksum-Sha256", "00" * 32)],
+    )  # fmt: skip
+    crawling = asyncio.create_task(upload.house.door(scope, line.receive, line.send))
+    async with asyncio.timeout(10):
+        while allowance.used_bytes < PIECE_BYTES:
+            await asyncio.wait({crawling}, timeout=0.01)
+    refused = await upload.put(b"aaaa")
+    assert (refused.status, refused.code, refused.read_bytes) == (429, "PIECES_AT_ONCE", 0)
+    assert (await upload.put(b"aaaa", key=await upload.house.key("worker"))).status == 202
+    line.gone.set()
+    await crawling
+    with allowance.taken(allowance.limit_bytes // 2):
+        assert (await upload.put(b"aaaa")).code == "JOURNAL_BEHIND"
+        assert allowance.take(allowance.limit_bytes // 2), "no room is left for lines"
+        allowance.give(allowance.limit_bytes // 2)
+    assert (await upload.put(b"aaaa")).status == 202
 
 
 async def test_what_is_no_text_is_given_to_be_saved(upload: Upload) -> None:

@@ -231,10 +231,12 @@ async def test_an_unknown_task_waits_for_its_declaration_and_no_longer(outside: 
         async with working(house):
             assert (await outside.until_results(1))[0]["run_id"] == "early"
     await outside.order("never", task="nobody.does")
+    far_ahead = {"run_id": "ahead", "task": "nobody.does"}
+    await outside.redis.xadd(READY, far_ahead, id="99999999999999-1")
     async with bridged(redis_url, patience_s=0.2):
         await outside.until(outside.is_drained)
     letters = await outside.redis.xrange(f"{READY}:dead_letter")
-    assert [fields["_reason_code"] for _, fields in letters] == ["UNKNOWN_TASK"]
+    assert [fields["_reason_code"] for _, fields in letters] == ["UNKNOWN_TASK"] * 2
 
 
 async def test_what_a_dead_consumer_left_is_taken_over(outside: Outside, redis_url: str) -> None:

@@ -160,6 +160,7 @@ class Reader:
         _log.warning("an entry of %s is a dead letter in %s: %s", stream, dead_letters(stream), error.code)
 
     def _is_young(self, entry_id: bytes) -> bool:
-        """Whether the entry may still wait for somebody who declares its task; its id begins with its moment."""
+        """Whether the entry may still wait for somebody who declares its task; its id begins with its moment, as
+        whoever wrote it chose: one far ahead is no reason to wait until then."""
         at_ms = entry_id.split(b"-")[0]
-        return at_ms.isdigit() and self._clock.now() - int(at_ms) / 1000 < self._settings.patience_s
+        return at_ms.isdigit() and abs(self._clock.now() - int(at_ms) / 1000) < self._settings.patience_s

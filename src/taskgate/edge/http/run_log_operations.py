@@ -100,7 +100,7 @@ def _writing() -> dict[str, Any]:
         "has it; for a while after the end of the run too. A piece that was sent before is a success. Other bytes at "
         "its place (409 `LOG_DIFFERS`), a gap (409 `LOG_GAP`) and a sealed log (409 `LOG_CLOSED`) are refused with the "
         "`offset` to go on from, a wrong checksum with 422 `CHECKSUM_MISMATCH`: nothing is stored then. 429 "
-        "`JOURNAL_BEHIND` asks to come back later.",
+        "(`JOURNAL_BEHIND`, or `PIECES_AT_ONCE` for more than 16 of one credential) asks to come back later.",
     )
     body = {"schema": {"type": "string", "format": "binary", "maxLength": 1 << 20}}
     operation["requestBody"] = {"required": False, "content": {"application/octet-stream": body}}

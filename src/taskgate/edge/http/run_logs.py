@@ -6,14 +6,17 @@
     GET  /v1/runs/{id}/logs/{stream}              its bytes, whole or one part (`Range`), as far as they are there
     GET  /v1/runs/{id}/logs                       which logs there are
 
-A piece that is cut off, wrong or late leaves nothing. What waits for a store is bounded: beyond it 429.
+A piece that is cut off, wrong or late leaves nothing. What waits for a store is bounded, and so is what one credential
+sends at once: beyond it 429.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable
+from collections import Counter
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 
 from taskgate.edge.http import asking, log_headers
 from taskgate.edge.http.call import GUARDS, Call
@@ -24,12 +27,13 @@ from taskgate.edge.http.patience import in_time
 from taskgate.edge.http.problems import Header
 from taskgate.edge.http.reading import encoded
 from taskgate.edge.http.run_log_shapes import RunLogShape, RunLogsShape
-from taskgate.errors import InvalidInput, Malformed, NotFound, TooSlow, Unavailable
+from taskgate.errors import InvalidInput, Limited, Malformed, NotFound, TooSlow, Unavailable
 from taskgate.journal.pieces import PIECE_BYTES, RunLog
 
 MAX_OFFSET = 10**15 - 1
 PIECE_S = 60.0  # a piece has to be here by then, however slowly it comes (S27)
 STORE_S = 10.0
+AT_ONCE = 16  # pieces of one credential
 READ_BYTES = 256 << 10
 SLOW_READER_S = 30.0
 TEXT = b"text/plain; charset=utf-8"
@@ -45,6 +49,7 @@ class RunLogEndpoints:
         self._desk = doors.log_desk
         self._live = live
         self._piece_s = piece_s
+        self._coming: Counter[str] = Counter()
 
     def routes(self) -> list[RawRoute]:
         """Everything that is served here."""
@@ -66,7 +71,7 @@ class RunLogEndpoints:
         attempt, token = log_headers.lease_of(call)
         writing = await in_time(self._desk.admit(principal, run_id, attempt=attempt, token=token))
         writing.log(stream)
-        with self._doors.unwritten.taken(PIECE_BYTES):
+        with self._turn(principal.id), self._doors.unwritten.taken(PIECE_BYTES, yields=True):
             content = await self._piece(call, is_final=whole is not None)
             log, is_new = await _durable(self._desk.write(writing, stream, offset=offset, content=content))
         if whole is not None:
@@ -112,6 +117,19 @@ class RunLogEndpoints:
             await self._doors.past.history.get(principal, run_id)
             raise NotFound("this run is history: its logs have been deleted", code="JOURNAL_GONE") from None
         return 0
+
+    @contextmanager
+    def _turn(self, principal_id: str) -> Iterator[None]:
+        """One of the pieces that a credential may send at once; Limited for one more."""
+        if self._coming[principal_id] >= AT_ONCE:
+            raise Limited(f"{AT_ONCE} pieces of this credential are on their way", code="PIECES_AT_ONCE")
+        self._coming[principal_id] += 1
+        try:
+            yield
+        finally:
+            self._coming[principal_id] -= 1
+            if not self._coming[principal_id]:
+                del self._coming[principal_id]
 
     async def _piece(self, call: Call, *, is_final: bool) -> bytes:
         """The body, in time and with the checksum that was said of it; an empty one may only close."""
