@@ -20,9 +20,9 @@ up: $(READY) ## gateway, demo service and worker in one go, then a tour of real 
 demo: $(READY) ## the tour alone: ends with 0 when every call answered as it should
 	@exec $(BIN)/taskgate up --exit-after-tour $(ARGS)
 
-test: $(READY) ## everything CI runs: format, lint, types, imports, then all tests
+test: $(READY) ## everything CI runs: format, lint, types, imports, then all tests (ARGS: one pytest with them)
 	@tools/check.sh format lint types imports
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m $(if $(strip $(ARGS)),pytest $(ARGS),tools.testing)
 
 check: $(READY) ## format, lint, types, imports and the law tests
 	@tools/check.sh $(ARGS)

@@ -68,11 +68,12 @@ def test_commands_and_their_options_exist(name: str) -> None:
 def parse(words: list[str]) -> None:
     """Have the command line read the words, as far as it can without doing anything."""
     found: click.Command | None = root
+    context: click.Context | None = None
     while isinstance(found, click.Group):
-        context = click.Context(found)
+        context = click.Context(found, parent=context, **found.context_settings)
         found, words = found.get_command(context, words[0]), words[1:]
     assert found is not None
-    context = click.Context(found)
+    context = click.Context(found, parent=context)  # with the root's names of the help option, which click remembers
     _, rest, _ = found.make_parser(context).parse_args(list(words))
     assert rest == []
 
