@@ -72,11 +72,13 @@ class Leasing:
         holder.seat.offer(offer_of(run, self._definitions, offer_s=self._settings.offer_s))
 
     async def adopt(self, holder: Holder, receipts: Sequence[Receipt]) -> list[Receipt]:
-        """A worker came back with leases: take up those that the ledger confirms, return the lost ones."""
+        """A worker came back with leases: take up those that the ledger confirms as its own, return the lost ones.
+
+        Another worker's is not taken up with the best of receipts, nor that of a site which this one does not serve."""
         lost: list[Receipt] = []
         runs = await self._book.get([receipt.run_id for receipt in receipts])
         for receipt, run in zip(receipts, runs, strict=True):
-            if run is None or not _matches(run, receipt):
+            if run is None or not _matches(run, receipt, holder):
                 lost.append(receipt)
                 continue
             held = self._leases.find(receipt)
@@ -181,10 +183,12 @@ class Leasing:
         )
 
 
-def _matches(run: Run, receipt: Receipt) -> bool:
+def _matches(run: Run, receipt: Receipt, holder: Holder) -> bool:
     return (
         run.status is Status.RUNNING
         and run.attempt == receipt.attempt
         and run.lease is not None
         and run.lease.token == receipt.lease_token
+        and run.lease.holder == holder.id
+        and holder.serves(run.tenant.site_id)
     )

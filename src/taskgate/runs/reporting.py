@@ -44,19 +44,21 @@ class Reports:
     ) -> list[Ack]:
         """One answer per result, in order, after its commit. The same result again is `replayed`.
 
+        `worker_id`: only what this worker holds or has held is judged; another's is stale, however good its receipt.
+
         `may_be_bare`: one without a receipt is completed from the lease that this worker has by the ledger's word.
         Simple clients know no receipts; one that came from another gateway brings results of runs unknown here.
         """
         if may_be_bare:
             results = await self._completed(results, worker_id)
         helds = [self._leases.find(_receipt(result)) for result in results]
-        runs = await self._runs_of(results)
+        runs = await self._runs_of(results, worker_id)
         changes = [
             self._change_of(result, run) if run is not None else None for result, run in zip(results, runs, strict=True)
         ]
         settled = iter(await self._settler.settle([change for change in changes if change is not None]))
-        for result, held in zip(results, helds, strict=True):
-            if held is not None:
+        for result, held, run in zip(results, helds, runs, strict=True):
+            if held is not None and run is not None:
                 self.release(held)
             self._leave(worker_id, result.run_id, result.attempt)
         acks: list[Ack] = []
@@ -140,7 +142,7 @@ class Reports:
         }
         return [_completed(result, found.get(result.run_id), worker_id) for result in results]
 
-    async def _runs_of(self, results: Sequence[TaskResult]) -> list[Run | None]:
+    async def _runs_of(self, results: Sequence[TaskResult], worker_id: str) -> list[Run | None]:
         """The run behind each result as its holder knew it, None when the receipt is not good."""
         found: list[Run | None] = []
         unknown: list[int] = []
@@ -153,7 +155,7 @@ class Reports:
             stored = await self._book.get([results[index].run_id for index in unknown])
             for index, run in zip(unknown, stored, strict=True):
                 found[index] = run if run is not None and _may_report(run, results[index]) else None
-        return found
+        return [run if run is not None and _is_with(run, worker_id) else None for run in found]
 
     def _change_of(self, result: TaskResult, run: Run) -> Change:
         """What a result does to its run; one whose task process died goes to another worker if there is one."""
@@ -228,6 +230,12 @@ def _may_report(run: Run, result: TaskResult) -> bool:
     if run.lease is not None:
         return run.lease.token == result.lease_token
     return run.status in (Status.SUCCEEDED, Status.FAILED)
+
+
+def _is_with(run: Run, worker_id: str) -> bool:
+    """Whether this attempt is, or was, this worker's; a caller inside the gateway names none."""
+    holder = run.lease.holder if run.lease is not None else run.current.holder if run.current is not None else ""
+    return not worker_id or holder == worker_id
 
 
 def _error_of(result: TaskResult) -> RunError:
