@@ -24,6 +24,7 @@ from taskgate.lifespan import TaskSet
 
 _log = logging.getLogger(__name__)
 POST_S = 2.0
+MOST_LOAD = 1000.0  # of a machine that has far too much to do
 KEEP_S = 10.0
 SOON_S = 0.05
 
@@ -89,10 +90,15 @@ class Penman:
             set_aside=[task for task in holder.tasks if not holder.can_do(task)],
             slots=holder.slots,
             running=holder.running,
-            load={"cpu": holder.load.cpu, "memory": holder.load.memory},
+            load={"cpu": _share(holder.load.cpu), "memory": _share(holder.load.memory)},
             last_heartbeat_at=now - silent_s,
             connected_at=now - (ago - holder.connected_at),
         )
+
+
+def _share(told: float) -> float:
+    """A fraction as a worker told it; 0 for what is none, which no reader of a post could read."""
+    return told if 0.0 <= told <= MOST_LOAD else 0.0
 
 
 class GatewayPost(msgspec.Struct, frozen=True, kw_only=True):

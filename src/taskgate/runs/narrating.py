@@ -24,6 +24,7 @@ from taskgate.wire.messages import Log, LogAck, Progress, Receipt
 _log = logging.getLogger(__name__)
 PAUSE_S = 0.5
 MOST_KEPT = 10_000  # states that wait for a journal that is away; what is older is dropped
+LATEST_AT = 253_402_300_799.0  # the end of the year 9999
 STATE_STREAM = "state"
 PROGRESS_STREAM = "progress"
 
@@ -65,7 +66,7 @@ class Narrator:
                 held.introduced = True
                 introduced.append(held)
                 batches.append(self._running(held.run.id, held.run.attempt, held.worker_id))
-            batches.append(_batch(message))
+            batches.append(_batch(message, now=self._clock.now()))
         if not batches:
             return [], stale
         try:
@@ -118,17 +119,24 @@ class Narrator:
                 self._news.set()
 
 
-def _batch(message: Log | Progress) -> Batch:
+def _batch(message: Log | Progress, *, now: float) -> Batch:
+    """What a worker said, as a batch. Its moments are taken as it tells them where a calendar has them."""
     if isinstance(message, Progress):
         draft = Draft(
             kind="progress",
-            at=message.at,
+            at=_moment(message.at, now),
             text=message.text,
             fraction=min(max(message.fraction, 0.0), 1.0),
             source_seq=message.seq,
         )
         return Batch(subject=message.run_id, attempt=message.attempt, stream=PROGRESS_STREAM, drafts=(draft,))
     drafts = tuple(
-        Draft(kind="log", at=line.at, text=line.text, level=line.level, source_seq=line.seq) for line in message.lines
+        Draft(kind="log", at=_moment(line.at, now), text=line.text, level=line.level, source_seq=line.seq)
+        for line in message.lines
     )
     return Batch(subject=message.run_id, attempt=message.attempt, stream=message.stream, drafts=drafts)
+
+
+def _moment(at: float, now: float) -> float:
+    """The sender's moment; ours where it told none, or one that no calendar has."""
+    return at if 0.0 < at <= LATEST_AT else now

@@ -15,6 +15,8 @@ from taskgate.wire.messages import Log, LogAck, Progress
 
 LINE_BYTES = 64  # what a line weighs beside its text
 PROGRESS = "progress"
+STREAM_CHARS = 64
+LEVEL_CHARS = 16
 
 RunKey = tuple[str, int]
 
@@ -110,10 +112,14 @@ def check_lines(log: Log, *, line_count: int, line_chars: int) -> str:
     expected = lines[0].seq
     if expected < 1 or log.stream == PROGRESS:
         return "log lines are numbered from 1, in a stream that is not called progress"
+    if len(log.stream) > STREAM_CHARS:  # every entry carries it
+        return f"the name of a stream has at most {STREAM_CHARS} characters"
     for line in lines:
         if line.seq != expected:
             return f"log line {line.seq} comes where {expected} belongs"
         if len(line.text) > line_chars:
             return f"log line {line.seq} is longer than {line_chars} characters"
+        if len(line.level) > LEVEL_CHARS:
+            return f"the level of log line {line.seq} is longer than {LEVEL_CHARS} characters"
         expected += 1
     return ""

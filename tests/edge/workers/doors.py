@@ -212,16 +212,18 @@ async def open_doors(
     grpc: dict[str, Any] | None = None,
     link: dict[str, Any] | None = None,
     redis_url: str = "",
+    database: DatabaseSettings | None = None,
     **runs: Any,
 ) -> AsyncIterator[Doors]:
-    """A whole gateway in memory that listens at both doors; `grpc` and `link` are more settings of theirs."""
+    """A whole gateway that listens at both doors, in memory if no database is named; `grpc` and `link` are more
+    settings of theirs."""
     settings = Settings(
         data_dir=str(folder),
         http=HttpSettings(port=0),
         grpc=GrpcSettings(port=0, **grpc or {}),
         link=LinkSettings(**link or {}),
         redis=RedisSettings(url=Url(redis_url)),
-        database=DatabaseSettings(url=Url("memory:")),
+        database=database or DatabaseSettings(url=Url("memory:")),
         runs=RunSettings(accept_flush_s=0.01, **runs),
     )
     server = Server(settings)

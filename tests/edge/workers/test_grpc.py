@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -11,8 +12,10 @@ from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]
 
 from taskgate.edge.grpc.admission import address_of
 from taskgate.runs.run import Status
+from taskgate.secret import Url
+from taskgate.stores.settings import DatabaseSettings
 from taskgate.wire import gateway_pb2 as pb
-from tests.edge.workers.doors import CONNECT, Doors, GrpcWire
+from tests.edge.workers.doors import CONNECT, Doors, GrpcWire, open_doors
 
 METHODS = [method.name for method in pb.DESCRIPTOR.services_by_name["GatewayService"].methods]
 HEALTH = "/grpc.health.v1.Health/Check"
@@ -21,6 +24,11 @@ HEALTH = "/grpc.health.v1.Health/Check"
 async def poll(doors: Doors, worker_id: str = "p1", *, wait_s: float = 10.0, **more: Any) -> pb.PollResponse:
     request = pb.PollRequest(worker_id=worker_id, capabilities=["demo.echo"], wait_s=wait_s, **more)
     return pb.PollResponse.FromString(await doors.call("Poll", request.SerializeToString()))
+
+
+async def poll_control(doors: Doors, worker_id: str, *, wait_s: float) -> pb.PollControlResponse:
+    request = pb.PollControlRequest(worker_id=worker_id, wait_s=wait_s)
+    return pb.PollControlResponse.FromString(await doors.call("PollControl", request.SerializeToString()))
 
 
 async def report(doors: Doors, task: pb.Task, *, worker_id: str = "p1", output: bytes = b"{}") -> pb.Ack:
@@ -110,6 +118,26 @@ async def test_a_poll_waits_for_the_first_run(doors: Doors) -> None:
     await doors.until(lambda: doors.server.gateway.fleet.find("p1") is not None)
     run_id = await doors.submit()
     assert [task.run_id for task in (await waiting).tasks] == [run_id]
+
+
+async def test_polls_that_wait_hold_no_connection_of_the_database(tmp_path: Path, postgres_url: str) -> None:
+    """Eighty at a pool of four: in older systems two for each worker were the end of the pool at 25 workers."""
+    database = DatabaseSettings(url=Url(postgres_url), pool_size=4)
+    async with open_doors(tmp_path, database=database) as doors:
+        fleet = doors.server.gateway.fleet
+        tasks = [asyncio.create_task(poll(doors, f"p{number}", wait_s=30.0)) for number in range(40)]
+        await doors.until(lambda: all(fleet.find(f"p{number}") is not None for number in range(40)))
+        orders = [asyncio.create_task(poll_control(doors, f"p{number}", wait_s=30.0)) for number in range(40)]
+        async with asyncio.timeout(10):
+            run_ids = {await doors.submit(n=number) for number in range(3)}
+            taken: set[str] = set()
+            for answer in asyncio.as_completed(tasks):
+                taken |= {task.run_id for task in (await answer).tasks}
+                if taken == run_ids:
+                    break
+        for waiting in (*tasks, *orders):
+            waiting.cancel()
+        await asyncio.wait({*tasks, *orders})
 
 
 async def test_a_poll_that_finds_nothing_is_empty(doors: Doors) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from taskgate.errors import NotFound
 from taskgate.events import WorkerJoined
 from taskgate.fleet.neighbours import KEEP_S
 from taskgate.runs.run import Outcome, Status
-from taskgate.wire.messages import TaskResult
+from taskgate.wire.messages import Load, TaskResult
 from tests.flows.gateways.pair import Neighbour, eventually
 from tests.flows.runs.house import ADMIN, Crew, receipt_of
 
@@ -42,6 +43,18 @@ async def test_workers_of_both_gateways_are_listed_at_either(pair: Pair) -> None
             "w2": ("online", 1),
         }
         assert views["w2"].running == 1
+
+
+async def test_s36_a_load_that_is_no_number_hides_nobody(pair: Pair) -> None:
+    """What one worker says of its machine does not make its gateway unreadable to the others."""
+    here, there = pair
+    liar = await arrives(there, "w2", "work")
+    await arrives(there, "w3", "work")
+    liar.holder.load = Load(cpu=math.nan, memory=-math.inf)
+    await there.neighbours.turn()
+    views = {view.id: view for view in await here.gateway.fleet.workers(None)}
+    assert {name: view.status for name, view in views.items()} == {"w2": "online", "w3": "online"}
+    assert views["w2"].load == {"cpu": 0.0, "memory": 0.0}
 
 
 async def test_workers_of_a_gateway_that_died_are_offline_after_a_while(pair: Pair) -> None:
