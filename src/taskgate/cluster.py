@@ -6,6 +6,7 @@ A gateway on stores of its own has none of these parts, and pays for none of the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 from string import hexdigits
 
@@ -20,9 +21,15 @@ from taskgate.identity.signing import ROOT_BYTES
 from taskgate.lifespan import Part
 from taskgate.rereading import Rereader
 from taskgate.runs.agreement import Agreement
+from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.duty import Duty
+from taskgate.runs.exchange import Exchange
+from taskgate.runs.happenings import Refused
 from taskgate.runs.leases import Leases
+from taskgate.runs.matching import Matcher
 from taskgate.runs.reporting import Reports, end_moved
+from taskgate.runs.run import Run
+from taskgate.runs.settling import Change, Settler
 from taskgate.runs.tidings import Tidings
 from taskgate.runs.waiting import Waiters
 
@@ -90,6 +97,30 @@ def neighbourly(ground: Ground, *, leases: Leases, reports: Reports, waiters: Wa
         )
     )
     return parts
+
+
+def exchange_of(ground: Ground, *, matcher: Matcher, dispatcher: Dispatcher, settler: Settler) -> list[Part]:
+    """What lends credit of workers to other gateways and borrows theirs; none for a gateway that is alone."""
+
+    async def refuse(runs: Sequence[Run]) -> None:
+        await settler.settle([Change(run, Refused(reason="busy")) for run in runs])
+
+    if not ground.stores.is_shared:
+        return []
+    return [
+        Exchange(
+            ground.stores.signals,
+            name=ground.name,
+            root=lambda: ground.signer.root,
+            clock=ground.clock,
+            fleet=ground.fleet,
+            matcher=matcher,
+            dispatcher=dispatcher,
+            definitions=ground.definitions,
+            refuse=refuse,
+            offer_s=ground.settings.runs.offer_s,
+        )
+    ]
 
 
 def _key_review(ground: Ground) -> Rereader:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from taskgate.cluster import duty_of, neighbourly
+from taskgate.cluster import duty_of, exchange_of, neighbourly
 from taskgate.ground import Ground
 from taskgate.lifespan import Part
 from taskgate.runs.alarm import Alarm
@@ -79,7 +79,10 @@ def moves_of(ground: Ground, waiters: Waiters) -> Moves:
         narrator=Narrator(stores.journal, leases, bus=ground.bus, clock=ground.clock),
         janitor=_janitor(ground, leases, reports=reports, settler=settler, dispatcher=dispatcher, alarm=alarm),
         waiters=waiters,
-        neighbourly=neighbourly(ground, leases=leases, reports=reports, waiters=waiters),
+        neighbourly=[
+            *neighbourly(ground, leases=leases, reports=reports, waiters=waiters),
+            *exchange_of(ground, matcher=matcher, dispatcher=dispatcher, settler=settler),
+        ],
     )
 
 

@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
@@ -42,6 +43,14 @@ class _End:
     queues: list[QueueKey]
     site_id: str | None
     notes: int
+
+
+class Lends(Protocol):
+    """Who lends credit of the workers here to other gateways."""
+
+    def nudge(self) -> None: ...
+
+    def call_back(self) -> None: ...
 
 
 class Dispatcher:
@@ -68,6 +77,7 @@ class Dispatcher:
         self._probe = probe
         self._on_delivered = on_delivered
         self.is_shared = is_shared
+        self.lender: Lends | None = None
         self._wake = asyncio.Event()
         self.tasks = TaskSet()
 
@@ -86,6 +96,8 @@ class Dispatcher:
             self._matcher.seekers.add(one)
         if self._matcher.backlog:
             self._wake.set()
+        if self.lender is not None:
+            self.lender.nudge()
 
     def deliver(self, run: Run) -> None:
         """Send a leased run to its holder; when it left meanwhile, the lease's few seconds decide."""
@@ -178,6 +190,8 @@ class Dispatcher:
         claims: list[Claim] = []
         refs: list[QueuedRef] = []
         end: _End | None = None
+        if self.lender is not None:
+            self.lender.call_back()
         try:
             for crowd in self._matcher.crowds():
                 await self._forget(end)
@@ -201,6 +215,7 @@ class Dispatcher:
         if not queues or limit <= 0:
             return None
         taken = await self._ready.take(queues, limit, site_id=crowd.site_id)
+        (self._matcher.ended.update if len(taken) < limit else self._matcher.ended.difference_update)(queues)
         refs += taken
         grants = self._matcher.grants(crowd, len(taken))
         claims += [Claim(run_id=ref.run_id, grant=grant) for ref, grant in zip(taken, grants, strict=False)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.holder import Holder
@@ -32,8 +33,21 @@ class Crowd:
         return sum(holder.free for holder in self.holders)
 
 
+class Elsewhere(Protocol):
+    """Credit of workers at other gateways: every grant of theirs is sent or released once, too."""
+
+    def grant(self, run: Run) -> Grant | None: ...
+
+    def release(self, grant: Grant) -> None: ...
+
+    def send(self, run: Run) -> None: ...
+
+
 class Matcher:
-    """Reserves credit of workers for runs. Every grant is used (`settle`) or given back (`release`) exactly once."""
+    """Reserves credit of workers for runs. Every grant is used (`settle`) or given back (`release`) exactly once.
+
+    `ended` are the queues whose end the last take has seen; `elsewhere` is asked where nobody here is free.
+    """
 
     def __init__(self, fleet: Fleet, *, offer_s: float) -> None:
         self._fleet = fleet
@@ -42,13 +56,15 @@ class Matcher:
         self._reserved: dict[str, Holder] = {}
         self.seekers = Seekers(fleet)
         self.backlog: set[QueueKey] = set()
+        self.ended: set[QueueKey] = set()
         self.notes = 0
+        self.elsewhere: Elsewhere | None = None
 
     def reserve(self, run: Run, *, avoid: str = "") -> Grant | None:
         """A lease for the least loaded fitting worker with credit, None when the run has to queue."""
         queue = run.queue
         if queue in self.backlog and not avoid:
-            return None
+            return self._borrowed(run)
         best: Holder | None = None
         for holder in self._fleet.fitting(run.tenant.site_id, queue.task, version=queue.version, labels=queue.labels):
             if holder.free <= 0 or holder.id == avoid:
@@ -58,7 +74,7 @@ class Matcher:
                 if not holder.held:
                     break
         if best is None:
-            return None
+            return None if avoid else self._borrowed(run)
         self._fleet.used(best, queue.task)
         return self._grant(best)
 
@@ -69,10 +85,15 @@ class Matcher:
             if holder is not None:
                 holder.offered_count -= 1
                 self.seekers.add(holder)
+            elif self.elsewhere is not None:
+                self.elsewhere.release(grant)
 
     def settle(self, run: Run) -> Holder | None:
-        """The lease is written: the connection to send it to, None when that worker has left meanwhile."""
+        """The lease is written: the connection to send it to. None when that worker has left meanwhile, or when it is
+        at another gateway, which is told."""
         holder = self._reserved.pop(run.lease.token, None) if run.lease is not None else None
+        if holder is None and self.elsewhere is not None:
+            self.elsewhere.send(run)
         return holder if holder is not None and self._fleet.find(holder.id) is holder else None
 
     def note(self, queues: Iterable[QueueKey]) -> None:
@@ -108,9 +129,17 @@ class Matcher:
             if queue in self.backlog and holder.can_do(task, version=queue.version, labels=queue.labels)
         )
 
-    def _grant(self, holder: Holder) -> Grant:
+    def lend(self, holder: Holder, *, token: str) -> Grant:
+        """Keep one credit of this worker for a lease that another gateway may write under this token."""
+        return self._grant(holder, token)
+
+    def _borrowed(self, run: Run) -> Grant | None:
+        """A lease for a worker at another gateway, which has seen that nobody waits there."""
+        return None if self.elsewhere is None else self.elsewhere.grant(run)
+
+    def _grant(self, holder: Holder, token: str = "") -> Grant:
         """Use one credit of this worker for a lease to be written."""
-        grant = Grant(holder=holder.id, token=new_token(), duration_s=self._offer_s, target=holder.target)
+        grant = Grant(holder=holder.id, token=token or new_token(), duration_s=self._offer_s, target=holder.target)
         holder.offered_count += 1
         self._reserved[grant.token] = holder
         return grant
