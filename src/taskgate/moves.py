@@ -79,10 +79,8 @@ def moves_of(ground: Ground, waiters: Waiters) -> Moves:
         narrator=Narrator(stores.journal, leases, bus=ground.bus, clock=ground.clock),
         janitor=_janitor(ground, leases, reports=reports, settler=settler, dispatcher=dispatcher, alarm=alarm),
         waiters=waiters,
-        neighbourly=[
-            *neighbourly(ground, leases=leases, reports=reports, waiters=waiters),
-            *exchange_of(ground, matcher=matcher, dispatcher=dispatcher, settler=settler),
-        ],
+        neighbourly=neighbourly(ground, leases=leases, reports=reports, waiters=waiters)
+        + exchange_of(ground, matcher=matcher, dispatcher=dispatcher, settler=settler),
     )
 
 
