@@ -8,7 +8,7 @@ Only what is to spare is lent: half of the free credit of a queue, the longest u
 runs of that queue wait for workers here. Where runs wait here and nobody is free, what is lent of that queue is
 called back. A loan is no lease: only the run that comes with it is one, and its lease stands in the ledger already.
 A run that comes when its worker has gone, or is full, is queued again at once; one that comes when its lease has run
-out is left to the janitor. Said twice, a word changes nothing: a loan is used up by its first run.
+out is left to the janitor. Said twice, a word changes nothing: a loan is spent by its first run.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class Lender:
         self._refuse = refuse
         self._orders: dict[tuple[str, Key], _Order] = {}
         self._of_loan: dict[str, _Order] = {}
+        self._spent: dict[str, float] = {}
         self._is_due = False
 
     def wanted(self, said: Wanted) -> None:
@@ -98,6 +99,9 @@ class Lender:
             if bare.lease is None or bare.lease.expires_at <= self._clock.now():
                 self.returned([loan])
                 continue
+            if loan in self._spent:
+                continue
+            self._spent[loan] = bare.lease.expires_at
             lease = msgspec.structs.replace(bare.lease, token=self._seal.token(loan))
             run = msgspec.structs.replace(bare, lease=lease)
             if await self._definitions.digests.find(run.definition) is not None and self._is_seated(run, loan):
@@ -115,15 +119,18 @@ class Lender:
 
     def call_back(self) -> None:
         """Ask for what is lent of queues in which something waits here and nobody is free."""
-        for order in tuple(self._orders.values()):
+        now = self._clock.monotonic()
+        for order in self._orders.values():
             _, queue = order.key
-            if order.loans and queue in self._matcher.backlog and not self._idle(order.key, 1):
+            is_open = order.loans and now < order.ends_at
+            if is_open and queue in self._matcher.backlog and not self._idle(order.key, 1):
                 self._post("", Recall(self._name, queue))
-                order.ends_at = min(order.ends_at, self._clock.monotonic())
+                order.ends_at = now  # asked once; the next wish opens it again
 
     def sweep(self, *, closes: bool = False) -> None:
         """End orders that were not renewed; all of them, where this gateway closes."""
-        now = self._clock.monotonic()
+        now, today = self._clock.monotonic(), self._clock.now()
+        self._spent = {loan: ends_at for loan, ends_at in self._spent.items() if today < ends_at}
         for place, order in tuple(self._orders.items()):
             if closes or now >= order.ends_at + GRACE_S:
                 del self._orders[place]
@@ -132,7 +139,7 @@ class Lender:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to sweep."""
-        return not self._orders
+        return not self._orders and not self._spent
 
     def _lend(self) -> None:
         self._is_due = False

@@ -13,6 +13,7 @@ import pytest
 
 from taskgate.errors import Unavailable
 from taskgate.runs.exchange import SWEEP_S
+from taskgate.runs.lending import GATHER_S
 from taskgate.runs.loans import GRACE_S, LOAN_S, MAX_INPUT_BYTES, Given, Returned, Seal, Word, topic_of
 from taskgate.runs.run import Outcome, Status
 from tests.flows.gateways.pair import Neighbour, eventually
@@ -123,11 +124,26 @@ async def test_a_worker_that_is_lent_is_called_back_for_a_run_of_its_own_gateway
     assert crew.offers[0].run_id == run.id
 
 
-async def test_nothing_is_lent_while_runs_wait_for_the_workers_here(pair: Pair) -> None:
+async def test_nothing_is_lent_while_runs_wait_for_the_workers_here(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker is free for a moment before it gets what waits: a loan then would let a newer run go first."""
     here, there = pair
-    waiting = [await there.submit("work", number) for number in range(5)]
+    ready, gate = there.gateway.stores.ready, asyncio.Event()
+    take = ready.take
+
+    async def slow(*words: Any, **options: Any) -> Any:
+        await gate.wait()
+        return await take(*words, **options)
+
+    monkeypatch.setattr(ready, "take", slow)
+    waiting = [await there.submit("work", number) for number in range(3)]
     crew = await there.crew("w1", "work")
+    waiting += [await here.submit("work", "wished")]
+    await asyncio.sleep(10 * GATHER_S)
+    assert (order_count(there), crew.holder.free) == (0, 1)
     late = await here.submit("work", "late")
+    gate.set()
     for run in (*waiting, late):  # first in, first out, whoever accepted it
         await there.until(lambda: crew.offers)
         assert crew.offers[0].run_id == run.id
@@ -191,6 +207,11 @@ async def test_news_that_come_twice_or_after_the_lease_offer_nothing(
     await there.until(lambda: crew.offers)
     (given,) = [(topic, payload) for topic, payload in said if b"given" in payload]
     crew.begin(crew.offers[0])
+    await here.gateway.stores.signals.publish(*given)
+    await asyncio.sleep(0.02)
+    held = there.gateway.moves.leases.of_run(run.id)
+    assert held is not None
+    assert held.accepted
     await crew.finish(crew.offers[0])
     here.clock.advance(5.1)
     await here.gateway.stores.signals.publish(*given)
