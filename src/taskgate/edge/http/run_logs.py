@@ -71,11 +71,12 @@ class RunLogEndpoints:
         attempt, token = log_headers.lease_of(call)
         writing = await in_time(self._desk.admit(principal, run_id, attempt=attempt, token=token))
         writing.log(stream)
-        with self._turn(principal.id), self._doors.unwritten.taken(PIECE_BYTES, yields=True):
-            content = await self._piece(call, is_final=whole is not None)
-            log, is_new = await _durable(self._desk.write(writing, stream, offset=offset, content=content))
-        if whole is not None:
-            log = await self._desk.close(writing, stream, total=whole[0], sha256=whole[1])
+        with self._turn(principal.id):
+            with self._doors.unwritten.taken(PIECE_BYTES, yields=True):
+                content = await self._piece(call, is_final=whole is not None)
+                log, is_new = await _durable(self._desk.write(writing, stream, offset=offset, content=content))
+            if whole is not None:
+                log = await self._desk.close(writing, stream, total=whole[0], sha256=whole[1])
         told = encoded(_shape(log, repeated=not is_new))
         await call.answer(200 if log.is_closed else 202, told, headers=_facts(log))
 
