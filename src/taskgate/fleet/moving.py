@@ -139,9 +139,9 @@ class Moving:
     def _compare(self) -> None:
         """Two gateways that have one worker for several readings have missed each other's news."""
         doubts: dict[str, int] = {}
-        for holder in self._fleet:
-            other = self._neighbours.elsewhere().get(holder.id)
-            if other is None or holder.target != WORKERS:
+        for worker_id, other in self._neighbours.elsewhere().items():
+            holder = self._fleet.find(worker_id)
+            if holder is None or holder.target != WORKERS:
                 continue
             doubts[holder.id] = self._doubts.get(holder.id, 0) + 1
             if doubts[holder.id] >= DOUBTS and other.connected_at > self._arrived_at(holder):

@@ -1,9 +1,11 @@
 """What other gateways say of themselves: which workers they have, how many runs those hold, when each was heard last.
 
 Every gateway posts its own words on a board every `POST_S`, sooner when a worker came or went, and reads those of the
-others. Words that are not renewed are forgotten by the board (`KEEP_S`), and with them the workers of a gateway that
-died. Nothing is decided from the board but what may be a little late: lists, reasons, who seems to be connected twice.
-While the board is away the last words count, for as long as they would have on the board.
+others. To describe thousands of workers takes time: it is done anew at most every `EACH_S` for each of them, and what
+was said last is said again in between; words that are as they were are not read again. Words that are not renewed are
+forgotten by the board (`KEEP_S`), and with them the workers of a gateway that died. Nothing is decided from the board
+but what may be a little late: lists, reasons, who seems to be connected twice. While the board is away the last words
+count, for as long as they would have on the board.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ POST_S = 2.0
 MOST_LOAD = 1000.0  # of a machine that has far too much to do
 KEEP_S = 10.0
 SOON_S = 0.05
+EACH_S = 0.002
 
 
 class WorkerPost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,6 +104,16 @@ def _share(told: float) -> float:
     return told if 0.0 <= told <= MOST_LOAD else 0.0
 
 
+class _Words(msgspec.Struct, frozen=True, kw_only=True):
+    """A `GatewayPost` as it is sent; the workers are text already."""
+
+    name: str
+    version: str
+    since: float
+    workers: msgspec.Raw
+    more: dict[str, msgspec.Raw]
+
+
 class GatewayPost(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway in its own words; `more` has what other rooms add, by their names."""
 
@@ -121,7 +134,11 @@ class Neighbours:
         self._board = board
         self._clock = clock
         self._nudged = asyncio.Event()
+        self._texts: dict[str, bytes] = {}
         self._posts: dict[str, GatewayPost] = {}
+        self._described = msgspec.Raw(b"[]")
+        self._describe_at = float("-inf")
+        self._crowd_s = 0.0
         self._read_at = float("-inf")
         self._workers: dict[str, WorkerPost] = {}
         self.me = GatewayPost(name=name, version=version, since=clock.now())
@@ -165,16 +182,22 @@ class Neighbours:
         except (NotNow, StoreError) as error:
             _log.warning("what other gateways say cannot be read: %s", error)
             return
-        self._posts = {name: post for name, text in found.items() if name != self.me.name and (post := _post(text))}
-        self._workers = {worker.id: worker for post in self._posts.values() for worker in post.workers}
+        found.pop(self.me.name, None)
+        if found != self._texts:
+            self._posts = {name: post for name, text in found.items() if (post := self._read(name, text))}
+            self._workers = {worker.id: worker for post in self._posts.values() for worker in post.workers}
+            self._texts = found
         self._read_at = self._clock.monotonic()
         for listener in self.on_read:
             listener()
 
-    async def turn(self) -> None:
-        """Post once and read once."""
+    async def turn(self, *, anew: bool = True) -> None:
+        """Post once and read once; with `anew` our workers are described as they are now."""
         more = {name: msgspec.Raw(msgspec.json.encode(said())) for name, said in self.more.items()}
-        mine = msgspec.structs.replace(self.me, workers=self.workers(), more=more)
+        if anew or self._clock.monotonic() >= self._describe_at:
+            self._describe()
+        me = self.me
+        mine = _Words(name=me.name, version=me.version, since=me.since, workers=self._described, more=more)
         try:
             await self._board.post(self.me.name, msgspec.json.encode(mine), keep_s=KEEP_S)
         except (NotNow, StoreError) as error:
@@ -186,9 +209,20 @@ class Neighbours:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POST_S):
                     await self._nudged.wait()
-            await asyncio.sleep(SOON_S)  # what comes together is told together
+            await asyncio.sleep(SOON_S + self._crowd_s / 10)  # what comes together is told together
+            is_news = self._nudged.is_set()
             self._nudged.clear()
-            await self.turn()
+            await self.turn(anew=is_news)
+
+    def _describe(self) -> None:
+        workers = self.workers()
+        self._described = msgspec.Raw(msgspec.json.encode(workers))
+        self._crowd_s = EACH_S * len(workers)
+        self._describe_at = self._clock.monotonic() + self._crowd_s
+
+    def _read(self, name: str, text: bytes) -> GatewayPost | None:
+        """The words of one gateway, those that we know where they are the same."""
+        return self._posts.get(name) if self._texts.get(name) == text else _post(text)
 
 
 def _post(text: bytes) -> GatewayPost | None:

@@ -11,7 +11,7 @@ import pytest
 
 from taskgate.errors import NotFound
 from taskgate.events import WorkerJoined
-from taskgate.fleet.neighbours import KEEP_S
+from taskgate.fleet.neighbours import EACH_S, KEEP_S, WorkerPost
 from taskgate.runs.run import Outcome, Status
 from taskgate.wire.messages import Load, TaskResult
 from tests.flows.gateways.pair import Neighbour, eventually
@@ -55,6 +55,37 @@ async def test_s36_a_load_that_is_no_number_hides_nobody(pair: Pair) -> None:
     views = {view.id: view for view in await here.gateway.fleet.workers(None)}
     assert {name: view.status for name, view in views.items()} == {"w2": "online", "w3": "online"}
     assert views["w2"].load == {"cpu": 0.0, "memory": 0.0}
+
+
+async def test_many_workers_are_described_now_and_then_and_at_once_when_one_comes_or_goes(pair: Pair) -> None:
+    here, there = pair
+    await arrives(there, "w0", "work")
+    await eventually(lambda: "w0" in here.neighbours.elsewhere() or here.neighbours.nudge())
+    (post,) = there.neighbours.workers()
+    count = round(2 * KEEP_S / EACH_S / 4)
+    made: list[int] = []
+
+    def many() -> list[WorkerPost]:
+        made.append(count)
+        return [msgspec.structs.replace(post, id=f"w{number}") for number in range(count)]
+
+    await there.neighbours.tasks.close()
+    await here.neighbours.tasks.close()
+    there.neighbours.workers = many
+    await there.neighbours.turn()
+    await there.neighbours.turn(anew=False)
+    assert len(made) == 1
+    await here.neighbours.look()
+    seen = here.neighbours.elsewhere()
+    assert len(seen) == count
+    await there.neighbours.turn(anew=False)
+    await here.neighbours.look()
+    assert here.neighbours.elsewhere() is seen  # nothing was read again
+    there.clock.advance(count * EACH_S)
+    await there.neighbours.turn(anew=False)
+    assert len(made) == 2
+    await there.neighbours.turn()
+    assert len(made) == 3
 
 
 async def test_workers_of_a_gateway_that_died_are_offline_after_a_while(pair: Pair) -> None:
