@@ -55,10 +55,10 @@ async def test_ten_megabytes_of_key(house: House, place: str) -> None:
     """Refused before anything is hashed or looked up."""
     value = b"tg_" + b"A" * 10_000_000
     raw = [(place.encode(), b"Bearer " + value if place == "authorization" else value)]
-    start = time.perf_counter()
+    start = time.process_time()
     reply = await house.ask("GET", "/v1/runs", raw=raw)
     assert reply.status == 401
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert len(reply.body) < 1000
 
 

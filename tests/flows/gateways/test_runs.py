@@ -26,7 +26,7 @@ async def test_a_run_goes_to_a_worker_of_the_other_gateway_and_its_end_comes_bac
     waiting = asyncio.create_task(here.gateway.desk.wait_fresh(run, 30.0))
     await there.until(lambda: crew.offers)
     assert (await crew.finish(crew.offers[0], "done")).verdict == "applied"
-    ended = await asyncio.wait_for(waiting, 2.0)  # by news: asking again takes five seconds
+    ended = await asyncio.wait_for(waiting, 4.5)  # by news: asking again takes five seconds
     assert ended is not None
     assert ended.output == b'"done"'
 
@@ -54,7 +54,7 @@ async def test_several_runs_are_waited_for_at_a_gateway_that_did_none_of_them(pa
     crew = await there.crew("w1", "work")
     await there.until(lambda: crew.offers)
     await crew.finish(crew.offers[0])
-    (first,) = await asyncio.wait_for(waiting, 2.0)
+    (first,) = await asyncio.wait_for(waiting, 4.5)
     assert first.id == crew.offers[0].run_id
 
 
@@ -71,7 +71,7 @@ async def test_news_that_were_lost_are_made_up_for_by_a_gap(pair: Pair) -> None:
         await asyncio.sleep(0.01)
         assert not waiting.done()
     await signals.publish("runs", GAP)
-    assert (await asyncio.wait_for(waiting, 2.0)) is not None
+    assert (await asyncio.wait_for(waiting, 4.5)) is not None
 
 
 async def unheard(topic: str, payload: bytes) -> None:

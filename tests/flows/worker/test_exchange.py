@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -150,9 +151,13 @@ async def test_inv_f4_a_worker_that_cannot_renew_kills_its_run_in_time(gateway: 
     await until(lambda: run_id in gateway.accepts and len(gateway.beats) > 3)
     pid = rig.pool.slots[0].pid
     gateway.answers_beats = False
-    silent_at = time.monotonic()
-    await until(lambda: row(pid) is None, within_s=5.0)
-    assert time.monotonic() - silent_at < 3.0, "it was still there when its lease had run out"
+    silent_at = looked_at = time.monotonic()
+    stalled_s = 0.0  # by the machine, here as there
+    while row(pid) is not None and looked_at < silent_at + 20.0:
+        await asyncio.sleep(0.01)
+        stalled_s += max(0.0, time.monotonic() - looked_at - 0.1)
+        looked_at = time.monotonic()
+    assert looked_at - silent_at < 3.0 + stalled_s, "it was still there when its lease had run out"
     await until(lambda: run_id in gateway.stopped)
 
 

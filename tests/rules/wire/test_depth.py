@@ -36,6 +36,6 @@ def test_brackets_in_texts_and_beside_each_other_are_no_depth(text: bytes) -> No
 
 
 def test_f24_a_million_levels_are_refused_within_a_second() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert is_too_deep(b"[" * 1_000_000 + b"]" * 1_000_000)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -103,11 +103,11 @@ def test_a_lone_surrogate_in_a_text_frame_is_refused() -> None:
 def test_a_million_brackets_cost_nothing(frame: bytes) -> None:
     """F24, INV-R3: within 50 ms and a bounded multiple of the frame's own size."""
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with pytest.raises(RemoteLinkError):
             decode_worker_frame(frame, max_bytes=2 << 20)
-        took_s, (_, peak) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+        took_s, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert took_s < 0.05
