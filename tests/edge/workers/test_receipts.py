@@ -29,10 +29,10 @@ async def taken(doors: Doors, door: str) -> tuple[Worker, m.Task]:
     return worker, task
 
 
-def forgotten(doors: Doors, task: m.Task) -> None:
+def forgotten(doors: Doors, run_id: str) -> None:
     """As at another gateway, or after a restart."""
     leases = doors.server.gateway.moves.leases
-    held = leases.of_run(task.run_id)
+    held = leases.of_run(run_id)
     assert held is not None
     leases.drop(held)
 
@@ -42,7 +42,7 @@ def forgotten(doors: Doors, task: m.Task) -> None:
 async def test_a_hello_takes_over_no_run_of_another(doors: Doors, door: str, site: str, is_known: bool) -> None:
     owner, task = await taken(doors, door)
     if not is_known:
-        forgotten(doors, task)
+        forgotten(doors, task.run_id)
     thief = await doors.dial(door, "w2", key=await doors.house.key("worker", site=site, name="thief"))
     welcome = await thief.hello("w2", credit=0, held=[receipt_of(task)])
     assert [receipt.run_id for receipt in welcome.lost] == [task.run_id]
@@ -59,7 +59,7 @@ async def test_a_hello_takes_over_no_run_of_another(doors: Doors, door: str, sit
 async def test_a_lease_unknown_here_is_taken_up_by_its_worker_alone(tmp_path: Path, site: str, call: str) -> None:
     async with open_doors(tmp_path) as doors:
         owner, task = await taken(doors, "grpc")
-        forgotten(doors, task)
+        forgotten(doors, task.run_id)
         held = [pb.Receipt(run_id=task.run_id, attempt=task.attempt, lease_token=task.lease_token)]
         key = await doors.house.key("worker", site=site, name="thief")
         metadata = [("x-api-key", key)]
