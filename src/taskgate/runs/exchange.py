@@ -7,9 +7,11 @@ runs go by the ready queue, or a lease of a few seconds ends.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from taskgate.clock import Clock
+from taskgate.errors import NotNow, StoreError
 from taskgate.fleet.fleet import Fleet
 from taskgate.lifespan import TaskSet
 from taskgate.runs.borrowing import Borrower
@@ -21,6 +23,7 @@ from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import GAP, Signals, Subscription
 from taskgate.runs.run import Run
 
+_log = logging.getLogger(__name__)
 SWEEP_S = LOAN_S / 4
 
 
@@ -88,7 +91,10 @@ class Exchange:
                 if message == GAP:
                     self._borrower.forget()
                 elif (word := self._seal.opened(message)) is not None:
-                    await self._heard(word)
+                    try:
+                        await self._heard(word)
+                    except (NotNow, StoreError) as error:
+                        _log.warning("runs that came under loans wait for the end of their leases: %s", error)
         finally:
             news.close()
 

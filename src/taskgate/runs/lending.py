@@ -44,7 +44,7 @@ class _Order:
         self.gateway = gateway
         self.key = key
         self.ends_at = 0.0
-        self.loans: dict[str, Grant] = {}
+        self.loans: dict[str, tuple[Grant, Holder]] = {}
 
 
 class Lender:
@@ -115,7 +115,7 @@ class Lender:
 
     def returned(self, loans: list[str]) -> None:
         """These are free again."""
-        self._free([grant for loan in loans if (grant := self._ended(loan)) is not None])
+        self._free([ended[0] for loan in loans if (ended := self._ended(loan)) is not None])
 
     def call_back(self) -> None:
         """Ask for what is lent of queues in which something waits here and nobody is free."""
@@ -165,7 +165,7 @@ class Lender:
 
     def _reserved(self, order: _Order, holder: Holder) -> str:
         loan = new_token()
-        order.loans[loan] = self._matcher.lend(holder, token=self._seal.token(loan))
+        order.loans[loan] = (self._matcher.lend(holder, token=self._seal.token(loan)), holder)
         self._of_loan[loan] = order
         self._fleet.used(holder, order.key[1].task)
         return loan
@@ -182,8 +182,8 @@ class Lender:
                     break
         return found
 
-    def _ended(self, loan: str) -> Grant | None:
-        """The loan is over: what it reserved, None when it was over before."""
+    def _ended(self, loan: str) -> tuple[Grant, Holder] | None:
+        """The loan is over: what it reserved, of whom; None when it was over before."""
         order = self._of_loan.pop(loan, None)
         return None if order is None else order.loans.pop(loan, None)
 
@@ -200,8 +200,10 @@ class Lender:
             return False
         if not holder.can_do(queue.task, version=queue.version, labels=queue.labels):
             return False
-        if self._ended(loan) is not None:
+        ended = self._ended(loan)
+        if ended is not None and ended[1] is holder:
             return True
+        self._free([] if ended is None else [ended[0]])  # of an earlier connection of this worker
         if holder.free > 0:
             self._matcher.lend(holder, token=run.lease.token)
             return True

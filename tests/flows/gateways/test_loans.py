@@ -166,6 +166,35 @@ async def test_a_run_for_a_worker_that_has_left_goes_to_another_at_once(pair: Pa
     assert crew.offers == []
 
 
+async def test_a_run_for_a_worker_that_came_back_goes_to_its_new_connection(pair: Pair) -> None:
+    here, there = pair
+    await acquainted(here, there, await there.crew("w1", "work", credit=2))
+    again = await there.crew("w1", "work", credit=2)
+    run = await here.submit("work")
+    assert run.lease is not None
+    await there.until(lambda: again.offers)
+    assert (again.offers[0].run_id, again.offers[0].lease_token) == (run.id, run.lease.token)
+
+
+async def test_a_store_that_is_away_ends_no_part_and_loses_no_run(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = pair
+    crew = await there.crew("w1", "work", credit=2)
+    await acquainted(here, there, crew)
+
+    async def away(digest: str) -> Any:
+        raise Unavailable(f"nobody can tell what {digest} is")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(there.gateway.definitions.digests, "find", away)
+        run = await here.submit("work")
+        await asyncio.sleep(0.02)
+    assert there.gateway.life.ailment() is None
+    here.clock.advance(5.1)
+    assert await here.gateway.moves.janitor.sweep() == 1
+    await there.until(lambda: crew.offers)
+    assert crew.offers[0].run_id == run.id
+
+
 async def test_a_run_for_a_worker_that_drains_goes_to_another_at_once(pair: Pair) -> None:
     here, there = pair
     crew = await there.crew("w1", "work", credit=2)
