@@ -93,6 +93,7 @@ class Property:
             reply = await self.house.ask("GET", path, key=self.key)
             assert (reply.status, MARK in reply.body.decode()) == (200, True), (path, reply.body)
             told[path] = reply.told
+        told["/gateway/workers"] = [(one["id"], one["transport"]) for one in told["/gateway/workers"]["workers"]]
         return told
 
 
