@@ -30,6 +30,7 @@ ADAPTERS = {
     "src/taskgate/stores/redis/": "redis",
     "src/taskgate/bridges/streams/": "redis",
     "src/taskgate/telemetry/": "telemetry",
+    "src/taskgate/worker/otlp.py": "telemetry",
 }
 BASE_ROOMS = frozenset(
     {
@@ -106,8 +107,9 @@ def import_names(distributions: Iterable[str]) -> set[str]:
 
 def tier_of(source: Source) -> str:
     """The tier that must be enough to import this file."""
-    if source.room not in BASE_ROOMS:
-        return next((tier for folder, tier in ADAPTERS.items() if source.path.startswith(folder)), "server")
+    adapter = next((tier for place, tier in ADAPTERS.items() if source.path.startswith(place)), "")
+    if adapter or source.room not in BASE_ROOMS:
+        return adapter or "server"
     return "grpc" if GRPC_FILE.search(source.path) else "base"
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from taskgate import Context, task
+from taskgate.errors import TaskgateError
 
 
 def _note(path: str, context: Context, word: str) -> None:
@@ -61,3 +62,19 @@ def bare(count: int) -> int:
     for number in range(count):
         os.write(1, f"bare {number}\n".encode())
     return count
+
+
+@task(name="sys.upload")
+def upload(path: str, name: str, *, context: Context) -> dict[str, str | int]:
+    """Upload a file as a log; which of our errors it was where it could not be."""
+    try:
+        done = context.upload_log(path, name=name)
+    except TaskgateError as error:
+        return {"error": type(error).__name__, "code": error.code}
+    return {"sha256": done.sha256, "size": done.size_bytes}
+
+
+@task(name="sys.trace")
+def trace(*, context: Context) -> str:
+    """Where this run stands in its trace."""
+    return context.traceparent

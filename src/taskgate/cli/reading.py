@@ -53,10 +53,22 @@ class Reading:
             except urllib3.exceptions.HTTPError as error:
                 raise Unavailable("the stream was cut", code="STREAM_CUT") from error
 
+    def pieces(self, path: str, query: Mapping[str, Any], *, first: int) -> Iterator[bytes]:
+        """The bytes from `first` on, as they come and as far as they are there; Unavailable when the stream was cut."""
+        with self._asked(path, query, {"Range": f"bytes={first}-"}) as answer:
+            try:
+                yield from answer.stream(256 << 10)
+            except urllib3.exceptions.HTTPError as error:
+                raise Unavailable("the stream was cut", code="STREAM_CUT") from error
+
     @contextlib.contextmanager
-    def _asked(self, path: str, query: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
+    def _asked(
+        self, path: str, query: Mapping[str, Any], more: Mapping[str, str] | None = None
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
         wanted = urlencode({name: value for name, value in query.items() if value not in ("", None)})
-        headers = {"X-API-Key": str(self._door.api_key)} if self._door.api_key else {}
+        headers = dict(more or {})
+        if self._door.api_key:
+            headers["X-API-Key"] = str(self._door.api_key)
         url = f"{self._door.url}{path}{'?' + wanted if wanted else ''}"
         try:
             answer = self._pool.request("GET", url, headers=headers, preload_content=False)
@@ -79,7 +91,7 @@ def download(
     A stream that is cut is asked for again behind the last line, as long as that brings something.
     """
     count = idle = 0
-    with _bar(file.name, screen) as told, _opened(file) as out:
+    with bar(file.name, screen) as told, opened(file) as out:
         place = _last_place(out, place_of)
         while True:
             before = count
@@ -100,7 +112,8 @@ def download(
 
 
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[Any]:
+def opened(file: Path) -> Iterator[Any]:
+    """The file, made where it is not there, to read and to append; on disk when it is closed."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b") as out:
         try:
@@ -125,7 +138,7 @@ def _last_place(out: Any, place_of: Callable[[bytes], str]) -> str:
 
 
 @contextlib.contextmanager
-def _bar(name: str, screen: Screen) -> Iterator[Callable[[int], None]]:
+def bar(name: str, screen: Screen, *, unit: str = "lines") -> Iterator[Callable[[int], None]]:
     """A moving bar on a terminal, with the count of lines."""
     if screen.as_json or not sys.stderr.isatty():
         yield lambda _: None
@@ -133,7 +146,7 @@ def _bar(name: str, screen: Screen) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed:.0f} lines"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed:.0f} " + unit))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True, markup=False), transient=True) as bar:
         task = bar.add_task(name, total=None)
         yield lambda count: bar.update(task, completed=count)

@@ -5,14 +5,17 @@ Several runs at once get a verdict each; the exit code is 1 when one of them was
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from taskgate.cli.connection import asking, each
+from taskgate.cli.connection import PATIENCE, asking, door_options, each, explained, json_option
+from taskgate.cli.fetching import Fetch
 from taskgate.cli.journal import JournalPrinter
+from taskgate.cli.reading import Reading
 from taskgate.cli.screen import Screen, duration
-from taskgate.client import Client, Run
+from taskgate.client import Client, Run, find_door
 from taskgate.client.shapes import ENDED
 
 STATUSES = ["queued", "scheduled", "running", *sorted(ENDED)]
@@ -84,20 +87,56 @@ def show(client: Client, screen: Screen, *, run_id: str) -> None:
 
 @runs.command
 @click.argument("run_id")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends, or the log is sealed.")
 @click.option("--after", default=0, type=click.IntRange(0), help="Only entries behind this number.")
-@asking
-def logs(client: Client, screen: Screen, *, run_id: str, follow: bool, after: int) -> None:
-    """A run's journal; with --json one entry a line.
+@click.option("--stream", help="Instead of the journal: this uploaded log, byte by byte.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Into this file; goes on where it stops."
+)
+@click.option("--attempt", default=0, type=click.IntRange(0), help="The log of this attempt [the latest].")
+@door_options
+@json_option
+def logs(
+    *,
+    run_id: str,
+    follow: bool,
+    after: int,
+    stream: str | None,
+    url: str | None,
+    data_dir: str | None,
+    as_json: bool,
+    **place: Any,
+) -> None:
+    """A run's journal; with --json one entry a line. With --stream one of its uploaded logs.
 
     \b
     Example:
       taskgate runs logs --follow 01890a5d-ac96-7cc5-9e4b-2f0c8b1d7a11
-    """
-    run = client.run(run_id)
-    with JournalPrinter(as_json=screen.as_json, to_stderr=False) as printer:
-        for entry in run.follow(after=after) if follow else run.journal(after=after):
-            printer.show(entry)
+      taskgate runs logs 01890a5d-ac96-7cc5-9e4b-2f0c8b1d7a11 --stream build.log --output build.log
+    """  # fmt: skip
+    if stream is None and (place["output"] or place["attempt"]):
+        raise click.UsageError("--output and --attempt belong to --stream")
+    door, screen = find_door(url, data_dir=data_dir), Screen(as_json=as_json)
+    with explained(door):
+        if stream is not None:
+            _fetched(
+                Fetch(Reading(door), run_id, stream, attempt=place["attempt"]), screen, place["output"], follow=follow
+            )
+            return
+        with Client(door.url, door.api_key, patience=PATIENCE) as client:
+            run = client.run(run_id)
+            with JournalPrinter(as_json=as_json, to_stderr=False) as printer:
+                for entry in run.follow(after=after) if follow else run.journal(after=after):
+                    printer.show(entry)
+
+
+def _fetched(fetch: Fetch, screen: Screen, output: Path | None, *, follow: bool) -> None:
+    if output is None:
+        fetch.to_stdout(follow=follow)
+        return
+    found = fetch.into(output, follow=follow, screen=screen)
+    whole = "its checksum is right" if found["sealed"] else "it is not sealed yet, so nobody knows its checksum"
+    screen.sentences([f"{found['bytes']} bytes in {output}; {whole}"], found)
 
 
 @runs.command

@@ -21,6 +21,7 @@ class Assignment:
     received_at: float
     max_output_bytes: int
     max_log_bytes: int
+    traceparent: str = ""
     number: int = 0
     expected_s: float = 0.0
     begun_at: float | None = None

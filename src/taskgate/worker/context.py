@@ -7,9 +7,12 @@ or a script, `Context()` works as it is: what the task says goes to the logger `
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import IO, Any, Protocol
+
+from taskgate.worker.handing import UploadedLog, hand_over
 
 LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _log = logging.getLogger("taskgate.task")
@@ -23,6 +26,8 @@ class Listener(Protocol):
     def progress(self, fraction: float, text: str) -> None: ...
 
     def is_cancelled(self) -> bool: ...
+
+    def hand(self, name: str, offset: int, *, content: bytes, sha256: str) -> int: ...
 
 
 class LocalListener:
@@ -39,12 +44,18 @@ class LocalListener:
     def is_cancelled(self) -> bool:
         return False
 
+    def hand(self, name: str, offset: int, *, content: bytes, sha256: str) -> int:
+        if sha256:
+            _log.info("log %s: %d bytes", name, offset)
+        return offset + len(content)
+
 
 class Context:
     """The run at hand.
 
     `run_id`, `attempt` (counts every lease; the first try may be above 1), `task`, `tenant` (`site_id`,
-    `user_id`, `app_id` as far as known), `labels` and `traceparent` as the caller gave them.
+    `user_id`, `app_id` as far as known) and `labels` as the caller gave them. `traceparent` (W3C Trace Context, "" for
+    none) is the caller's trace with what this worker does as the parent: spans of the task's own belong below it.
     """
 
     __slots__ = ("_deadline_at", "_listener", "attempt", "labels", "run_id", "task", "tenant", "traceparent")
@@ -82,6 +93,16 @@ class Context:
         if fraction != fraction:  # NaN says nothing
             fraction = 0.0
         self._listener.progress(min(max(fraction, 0.0), 1.0), text)
+
+    def upload_log(self, source: str | os.PathLike[str] | IO[Any], *, name: str) -> UploadedLog:
+        """Keep a big log with the run: a path, or an open file (bytes or text) from where it stands. `taskgate runs
+        logs ID --stream NAME` reads it, also while it grows.
+
+        Waits until all of it is durable, in bounded memory. TooLarge (LOG_TOO_LARGE) beyond the gateway's limit,
+        Conflict when another log has this name, LeaseLost when the run is not ours any more, Unavailable when the
+        gateway was away for a minute: calling again goes on where it stopped.
+        """
+        return hand_over(source, name, hand=self._listener.hand)
 
     @property
     def cancelled(self) -> bool:

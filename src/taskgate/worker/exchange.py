@@ -102,7 +102,13 @@ class Exchange:
                 case e.ResultSettled(run_id, attempt, verdict, code):
                     self._spool.forget((run_id, attempt))
                     if verdict == "stale":
-                        _log.info("run %s attempt %d: the result came too late (%s)", run_id, attempt, code)
+                        _log.info(
+                            "run %s attempt %d: the result came too late (%s)",
+                            run_id,
+                            attempt,
+                            code,
+                            extra=_about(run_id),
+                        )
                 case e.LogsDurable():
                     self._reports.outbox.pump()
                 case e.Stop(run_id, attempt, reason):
@@ -126,7 +132,13 @@ class Exchange:
                     self._hint_s = delay_s
                     self._break(Unavailable("the gateway restarts"))
             case e.GatewayFailed(code, detail, run_id):
-                _log.warning("the gateway refused%s: %s %s", f" run {run_id}" if run_id else "", code, detail)
+                _log.warning(
+                    "the gateway refused%s: %s %s",
+                    f" run {run_id}" if run_id else "",
+                    code,
+                    detail,
+                    extra=_about(run_id),
+                )
             case e.CredentialRenewed(token):
                 self._credential.renewed(token)
             case e.GatewayDead(reason):
@@ -234,3 +246,8 @@ class Exchange:
         if isinstance(error, RemoteLinkError) and error.code == REPLACED:
             return True
         return isinstance(error, Unauthenticated | Forbidden) and not self._was_welcome
+
+
+def _about(run_id: str) -> dict[str, str]:
+    """The run that a line of the log is about, as its field."""
+    return {"run_id": run_id}

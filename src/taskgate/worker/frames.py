@@ -63,6 +63,18 @@ class Drop(Frame, frozen=True, array_like=True, gc=False, tag=3):
     count: int
 
 
+class Taken(Frame, frozen=True, array_like=True, gc=False, tag=4):
+    """Answer to the `Piece` of that serial number: `status` is the gateway's (200 and 202: it is durable), `offset`
+    where the next one begins."""
+
+    number: int
+    serial: int
+    offset: int
+    status: int
+    code: str
+    detail: str
+
+
 # ---------------------------------------------------------------- task process → link process
 
 
@@ -118,8 +130,19 @@ class Dropped(Frame, frozen=True, array_like=True, gc=False, tag=14):
     """Answer to `Drop`."""
 
 
-ToTask = Setup | Go | Cancel | Drop
-ToLink = Loaded | Done | Said | Progressed | Dropped
+class Piece(Frame, frozen=True, array_like=True, gc=False, tag=15):
+    """A part of a log that is uploaded. With `sha256`, the whole's, it is the last."""
+
+    number: int
+    serial: int
+    name: str
+    offset: int
+    content: bytes
+    sha256: str
+
+
+ToTask = Setup | Go | Cancel | Drop | Taken
+ToLink = Loaded | Done | Said | Progressed | Dropped | Piece
 
 _encode = msgspec.msgpack.Encoder().encode
 

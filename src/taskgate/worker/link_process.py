@@ -39,8 +39,10 @@ from taskgate.worker.order import EXIT_FATAL, Order, read_order
 from taskgate.worker.reports import Reports
 from taskgate.worker.settings import WorkerSettings
 from taskgate.worker.slots import Pool
+from taskgate.worker.spans import spans_of
 from taskgate.worker.spool import Spool
 from taskgate.worker.transport import Transport
+from taskgate.worker.uploads import Uploads
 from taskgate.worker.websocket import WebSocketTransport
 
 SETTLE_S = 10.0  # how long a drained worker waits for a gateway that is away to take its last results
@@ -59,11 +61,14 @@ class LinkProcess:
         self._news = asyncio.Event()
         self._spool = Spool(Path(order.folder))
         self.link = WorkerLink(self._hello(), capacity=0, results=self._spool.load())
-        self._reports = Reports(self.link, self._spool, wake=self._changed)
+        self._spans = spans_of(settings, order.worker_id)
+        self._reports = Reports(self.link, self._spool, wake=self._changed, spans=self._spans)
         yard = find_yard()
         yard.sweep(order.nonce)
         self._pool = Pool(settings, self._reports, yard=yard, nonce=order.nonce)
         self.credential = Credential(settings.token, Path(order.folder))
+        self._pool.spans = self._spans
+        self._pool.uploads = self._uploads = Uploads(settings, self.credential)
         self._exchange = Exchange(
             self.link, self._pool, reports=self._reports, spool=self._spool, credential=self.credential
         )
@@ -75,6 +80,7 @@ class LinkProcess:
         loop.add_signal_handler(signal.SIGTERM, self._hear)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD})
         try:
+            self._spans.start()
             offers = await self._pool.start()
             names = [offer.name for offer in offers]
             self.link.hello = msgspec.structs.replace(self.link.hello, tasks=list(offers), capabilities=names)
@@ -85,6 +91,8 @@ class LinkProcess:
             return EXIT_FATAL
         finally:
             await self._pool.close()
+            await self._uploads.close()
+            await self._spans.close()
             self._spool.close()
 
     async def _work(self, exchange: asyncio.Task[None]) -> int:

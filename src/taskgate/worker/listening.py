@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from taskgate.worker.answers import Answer
 from taskgate.worker.assignment import Assignment
-from taskgate.worker.frames import Done, Loaded, Progressed, Said
+from taskgate.worker.frames import Done, Loaded, Piece, Progressed, Said, Taken
 from taskgate.worker.slot import Slot, SlotState
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ class SlotListener:
         is_ours = pool.watch.announce(assignment)  # before its last words: a run speaks only after it has begun
         pool.speech.finish(slot, assignment, sizes=(done.out_size, done.err_size))
         if done.leftover and slot.state is SlotState.READY:
-            _log.warning("task %r left processes running: its task process is replaced", assignment.task.capability)
+            _log.warning(
+                "task %r left processes running: its task process is replaced",
+                assignment.task.capability,
+                extra={"run_id": assignment.task.run_id},
+            )
             pool.ending.end_process(slot)
         if assignment.ending:
             if slot.state is not SlotState.READY:
@@ -66,6 +70,15 @@ class SlotListener:
         head = slot.head
         if head is not None and head.number == progressed.number and self._pool.watch.announce(head):
             self._pool.owner.progressed(head, progressed)
+
+    def pieced(self, slot: Slot, piece: Piece) -> None:
+        pool, head = self._pool, slot.head
+        if head is None or head.number != piece.number or not pool.watch.announce(head):
+            slot.answer(Taken(piece.number, piece.serial, -1, 409, "STALE_ATTEMPT", "this run is not at hand any more"))
+        elif pool.uploads is None:
+            slot.answer(Taken(piece.number, piece.serial, -1, 503, "UNREACHABLE", "there is no door for logs"))
+        else:
+            pool.uploads.take(head, piece, answer=slot.answer)
 
     def settled(self, slot: Slot) -> None:
         self._pool.dispatch()

@@ -37,6 +37,8 @@ class OneLine(logging.Formatter):
             return f"{line}\n{trace}" if trace else line
         fields = {"at": at.isoformat(timespec="milliseconds"), "level": level, "logger": record.name}
         fields["message"] = message
+        if run_id := getattr(record, "run_id", ""):
+            fields["run_id"] = cleaned(str(run_id))[:128]
         return msgspec.json.encode(fields | ({"error": trace} if trace else {})).decode()
 
 

@@ -8,6 +8,7 @@ While a task runs, nobody waits on the socket; it is looked at when the task ask
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 import time
@@ -16,10 +17,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from taskgate.worker.frames import Cancel, Drop, Dropped, Frame, FrameReader, Go, Setup, ToTask
+from taskgate.worker.frames import Cancel, Drop, Dropped, Frame, FrameReader, Go, Setup, Taken, ToTask
 from taskgate.worker.latch import Latch, Mode
 
 LOOK_S = 0.001
+ANSWER_LOOK_S = 0.05
 CHUNK_BYTES = 256 << 10
 
 
@@ -37,6 +39,7 @@ class Mailbox:
         self._unwanted: set[int] = set()
         self._lock = threading.RLock()
         self._looked_at = 0.0
+        self._taken: dict[int, Taken] = {}
         self.setup: Setup | None = None
         self.current = 0
         self.is_cancelled = False
@@ -59,6 +62,7 @@ class Mailbox:
             if self._runs and self._has_ticket():
                 go = self._runs.popleft()
                 self.current, self.is_cancelled = go.number, go.number in self._unwanted
+                self._taken.clear()
                 self._unwanted.discard(go.number)
                 return go
             if not self._wait():
@@ -81,6 +85,14 @@ class Mailbox:
             except BlockingIOError:
                 return True
             return self._open(chunk)
+
+    def answer_of(self, serial: int) -> Taken | None:
+        """Wait for the answer to a piece, and take it; None when the link process has gone."""
+        while serial not in self._taken:
+            select.select([self._sock], [], [], ANSWER_LOOK_S)  # another thread may read what we wait for
+            if not self.collect():
+                return None
+        return self._taken.pop(serial)
 
     def _wait(self) -> bool:
         latch = self._latch
@@ -111,6 +123,9 @@ class Mailbox:
                 for _ in range(frame.count):
                     self._unwanted.discard(self._runs.pop().number)
                 self._answer(Dropped())
+            elif isinstance(frame, Taken):
+                if frame.number == self.current:
+                    self._taken[frame.serial] = frame
             else:
                 self.setup = frame
         return bool(chunk)

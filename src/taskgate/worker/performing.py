@@ -8,20 +8,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from itertools import count
 from typing import Any
 
 import msgspec
 
+from taskgate.errors import (
+    CallerError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    LeaseLost,
+    Malformed,
+    NotFound,
+    TaskgateError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from taskgate.worker import answers
 from taskgate.worker.answers import Answer
 from taskgate.worker.context import Context
 from taskgate.worker.declaration import TaskSpec
-from taskgate.worker.frames import Go
+from taskgate.worker.frames import Go, Piece, Taken
 from taskgate.worker.latch import Latch, Mode
 from taskgate.worker.loading import TaskShelf
 from taskgate.worker.mailbox import Mailbox
 from taskgate.worker.schema import pointer_of
 from taskgate.worker.voice import Voice
+
+_serials = count(1)
+_BY_STATUS: dict[int, type[TaskgateError]] = {
+    400: Malformed, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge,
+    422: InvalidInput,
+}  # fmt: skip
 
 
 class Performer:
@@ -115,8 +135,29 @@ class RunListener:
         if self._mailbox.current == self._number:
             self._voice.progress(fraction, text)
 
+    def hand(self, name: str, offset: int, *, content: bytes, sha256: str) -> int:
+        """Give a piece of a log on; see `handing.Hand`. CallerError, LeaseLost or Unavailable: it was not taken."""
+        if self._mailbox.current != self._number:
+            raise LeaseLost("the run is over")
+        serial = next(_serials)
+        self._voice.send(Piece(self._number, serial, name, offset, content, sha256))
+        taken = self._mailbox.answer_of(serial)
+        if taken is None:
+            raise Unavailable("the worker's link has gone")
+        if taken.status in (200, 202):
+            return taken.offset
+        raise _refusal(taken)
+
     def is_cancelled(self) -> bool:
         return self._mailbox.current != self._number or self._mailbox.look()
+
+
+def _refusal(taken: Taken) -> TaskgateError:
+    """What a task is told of a piece that was not taken, by its status; by its code where the run is lost."""
+    if taken.code == "STALE_ATTEMPT":
+        return LeaseLost(taken.detail)
+    kind = _BY_STATUS.get(taken.status, CallerError if taken.status < 500 else Unavailable)
+    return kind(taken.detail or f"the gateway answered {taken.status}", code=taken.code or kind.default_code)
 
 
 def _cancel_from_signal(loop: asyncio.AbstractEventLoop, cancel: Callable[[], object]) -> None:

@@ -28,6 +28,7 @@ from taskgate.worker.answers import Answer
 from taskgate.worker.assignment import Assignment
 from taskgate.worker.frames import STREAMS, Progressed
 from taskgate.worker.outbox import Outbox
+from taskgate.worker.spans import Spans
 from taskgate.worker.spool import Spool
 from taskgate.worker.words import Words
 
@@ -39,7 +40,8 @@ _error = msgspec.json.Decoder().decode
 class Reports:
     """The pool's owner. `stopping` holds the runs that the gateway ordered to stop."""
 
-    def __init__(self, link: WorkerLink, spool: Spool, *, wake: Callable[[], None]) -> None:
+    def __init__(self, link: WorkerLink, spool: Spool, *, wake: Callable[[], None], spans: Spans | None = None) -> None:
+        self._spans = spans
         self.stopping: set[tuple[str, int]] = set()
         self.outbox = Outbox(lambda: link.log_room_bytes, self._send)
         self._link = link
@@ -79,6 +81,8 @@ class Reports:
     def ended(self, assignment: Assignment, answer: Answer, *, started_at: float, ended_at: float) -> None:
         key, task = assignment.key, assignment.task
         self._words.close()
+        if self._spans is not None:
+            self._spans.ended(task, began_at=started_at, ended_at=ended_at, error="" if answer.is_ok else answer.code)
         if self._told_at:
             self._tell_last(key)
         if key in self.stopping:
@@ -104,6 +108,9 @@ class Reports:
 
     def stopped(self, assignment: Assignment) -> None:
         key, task = assignment.key, assignment.task
+        if self._spans is not None and assignment.begun_at is not None and assignment.ending:
+            now, spent_s = time.time(), time.monotonic() - assignment.begun_at
+            self._spans.ended(task, began_at=now - spent_s, ended_at=now, error=assignment.ending.upper())
         self._words.close()
         self.outbox.forget(key)
         self._told_at.pop(key, None)

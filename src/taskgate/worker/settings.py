@@ -65,6 +65,8 @@ class WorkerSettings:
     term_grace_s: how long a run may live after SIGTERM before it is killed. Default 3.
     log_level: debug, info, warning or error: what the worker writes to stderr about itself. Default info.
     log_format: text or json. Default text.
+    otlp_endpoint: URL of an OpenTelemetry collector (OTLP over HTTP) for this worker's spans `worker.execute`; needs
+        the extra `telemetry`. Default empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, and none where that is empty.
     drain_s: how long running work may take after the worker was asked to stop. Default none: as long as it takes.
     """
 
@@ -94,6 +96,7 @@ class WorkerSettings:
     term_grace_s: Seconds = 3.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
+    otlp_endpoint: str = ""
     drain_s: Seconds | None = None
 
     @property
@@ -102,6 +105,13 @@ class WorkerSettings:
         address = urlsplit(self.gateway)
         scheme = "wss" if address.scheme in ("https", "wss") else "ws"
         return f"{scheme}://{address.netloc}{address.path.rstrip('/')}/ws/workers/"
+
+    @property
+    def http_url(self) -> str:
+        """The gateway's HTTP door."""
+        address = urlsplit(self.gateway)
+        scheme = "https" if self.is_tls else "http"
+        return f"{scheme}://{address.netloc}{address.path.rstrip('/')}"
 
     @property
     def grpc_address(self) -> str:

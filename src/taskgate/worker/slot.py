@@ -22,7 +22,21 @@ import msgspec
 
 from taskgate.errors import RemoteLinkError
 from taskgate.worker.assignment import Assignment
-from taskgate.worker.frames import Cancel, Done, Drop, Dropped, Frame, FrameReader, Go, Loaded, Progressed, Said, ToLink
+from taskgate.worker.frames import (
+    Cancel,
+    Done,
+    Drop,
+    Dropped,
+    Frame,
+    FrameReader,
+    Go,
+    Loaded,
+    Piece,
+    Progressed,
+    Said,
+    Taken,
+    ToLink,
+)
 from taskgate.worker.frames import pack as packed
 from taskgate.worker.spawning import Child
 
@@ -47,6 +61,8 @@ class SlotOwner(Protocol):
     def said(self, slot: Slot, said: Said) -> None: ...
 
     def progressed(self, slot: Slot, progressed: Progressed) -> None: ...
+
+    def pieced(self, slot: Slot, piece: Piece) -> None: ...
 
     def settled(self, slot: Slot) -> None: ...
 
@@ -127,6 +143,11 @@ class Slot:
         """Tell the task at hand that it is no longer wanted."""
         self._send(packed(Cancel(assignment.number)))
 
+    def answer(self, taken: Taken) -> None:
+        """Tell the task what became of a piece."""
+        if self.state is not SlotState.DEAD:
+            self._send(packed(taken))
+
     def terminate(self) -> None:
         """SIGTERM to the task process itself; its subprocesses are its own to end, or ours to kill later."""
         with contextlib.suppress(ProcessLookupError):
@@ -180,6 +201,8 @@ class Slot:
             self._owner.said(self, frame)
         elif isinstance(frame, Progressed):
             self._owner.progressed(self, frame)
+        elif isinstance(frame, Piece):
+            self._owner.pieced(self, frame)
         elif isinstance(frame, Dropped):
             self.is_muted = False
         elif isinstance(frame, Loaded):
@@ -234,5 +257,5 @@ def _go(assignment: Assignment) -> Go:
         assignment.max_log_bytes,
         task.tenant,
         task.labels,
-        task.traceparent,
+        assignment.traceparent,
     )

@@ -20,10 +20,12 @@ from taskgate.worker.listening import SlotListener
 from taskgate.worker.pace import QUEUE_S, Pace
 from taskgate.worker.settings import WorkerSettings
 from taskgate.worker.slot import Slot, SlotState
+from taskgate.worker.spans import Spans
 from taskgate.worker.spawning import NONCE
 from taskgate.worker.speech import Speech
 from taskgate.worker.starting import Starting
 from taskgate.worker.telling import PoolOwner
+from taskgate.worker.uploads import Uploads
 from taskgate.worker.watching import Watch
 
 LINE_COUNT = 256
@@ -46,6 +48,8 @@ class Pool:
         self.ending = Ending(self)
         self.watch = Watch(self)
         self.memory_of: dict[str, int | None] = {}
+        self.uploads: Uploads | None = None
+        self.spans: Spans | None = None
         self.starting = Starting(self, SlotListener(self), yard=yard, nonce=nonce)
         self._loop = asyncio.get_running_loop()
         self._is_closing = False
@@ -71,6 +75,7 @@ class Pool:
             received_at=time.monotonic(),
             max_output_bytes=max_output_bytes,
             max_log_bytes=limits.max_log_bytes,
+            traceparent=task.traceparent if self.spans is None else self.spans.place_of(task),
             timeout_s=task.timeout_s if task.timeout_s is not None else limits.timeout_s,
             memory_bytes=task.memory_bytes or self.memory_of.get(task.capability) or limits.memory_bytes,
         )

@@ -36,7 +36,7 @@ class WebSocketTransport:
     async def open(self) -> None:
         host = urlsplit(self._url).hostname or ""
         connector = aiohttp.TCPConnector(ssl=tls_context(self._settings) if self._settings.is_tls else True)
-        self._session = aiohttp.ClientSession(connector=connector, trust_env=not host.startswith(_LOCAL))
+        self._session = aiohttp.ClientSession(connector=connector, trust_env=not is_local(host))
         headers = {"X-API-Key": str(self._settings.token)} if self._settings.token else {}
         try:
             self._socket = await self._session.ws_connect(
@@ -78,6 +78,11 @@ class WebSocketTransport:
             await self._socket.close()
         if self._session is not None:
             await self._session.close()
+
+
+def is_local(host: str) -> bool:
+    """Whether this is the very machine, which no proxy stands before."""
+    return host.startswith(_LOCAL)
 
 
 def tls_context(settings: WorkerSettings) -> ssl.SSLContext:
