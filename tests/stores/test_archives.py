@@ -13,7 +13,8 @@ from taskgate.runs.run import Status
 from taskgate.stores.memory.archive import MemoryEndedRuns, MemoryRunArchive
 from taskgate.stores.memory.book import MemoryRunBook
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
-from taskgate.stores.sqlite.archive import MIGRATIONS, SqliteEndedRuns, SqliteRunArchive, query_for
+from taskgate.stores.records import archive_query
+from taskgate.stores.sqlite.archive import MIGRATIONS, SqliteEndedRuns, SqliteRunArchive
 from taskgate.stores.sqlite.migrating import migrate
 from taskgate.stores.sqlite.opening import open_writer
 from taskgate.stores.sqlite.reader import Reader
@@ -105,11 +106,11 @@ async def test_history_outlives_the_process(tmp_path: Path) -> None:
     ],
 )
 def test_no_page_walks_over_all_runs(tmp_path: Path, wanted: HistoryFilter, index: str) -> None:
-    assert f"USING INDEX {index} " in _plan(tmp_path, query_for(wanted))
+    assert f"USING INDEX {index} " in _plan(tmp_path, archive_query(wanted))
 
 
 def test_ids_that_begin_alike_are_found_by_id(tmp_path: Path) -> None:
-    assert "autoindex" in _plan(tmp_path, query_for(HistoryFilter(site_id="s", id_prefix="0193")))
+    assert "autoindex" in _plan(tmp_path, archive_query(HistoryFilter(site_id="s", id_prefix="0193")))
 
 
 def _plan(folder: Path, name: str) -> str:

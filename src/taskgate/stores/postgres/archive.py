@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from msgspec.structs import astuple
+
 from taskgate.errors import Unavailable
-from taskgate.history.packing import Packed, packed, portions, unpacked, unpacked_head, wanted_marks
+from taskgate.history.packing import packed, portions, unpacked, unpacked_head, wanted_marks
 from taskgate.history.ports import EndedRef, HistoryFilter, Place
 from taskgate.runs.run import Run
 from taskgate.stores.postgres.migrating import alone, upgrade
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.statements import columns, sql
+from taskgate.stores.records import archive_query
 
 _log = logging.getLogger(__name__)
 MIGRATIONS = files(__package__) / "archive_migrations"
@@ -59,7 +62,7 @@ class PostgresRunArchive:
 
     async def record(self, runs: Sequence[Run]) -> None:
         for portion in portions(packed(runs)):
-            await self._fetch("archive_record", *columns([_row(row) for row in portion]))
+            await self._fetch("archive_record", *columns([astuple(row) for row in portion]))
 
     async def lacking(self, refs: Sequence[EndedRef]) -> list[str]:
         rows = await self._fetch("archive_known", [ref.id for ref in refs]) if refs else []
@@ -72,7 +75,7 @@ class PostgresRunArchive:
         return [found.get(run_id) for run_id in run_ids]
 
     async def history(self, wanted: HistoryFilter) -> list[Run]:
-        rows = await self._fetch(query_for(wanted), *_parameters(wanted))
+        rows = await self._fetch(archive_query(wanted), *_parameters(wanted))
         return [unpacked_head(row["head"]) for row in rows]
 
     async def purge(self, ended_before: float, limit: int) -> int:
@@ -105,19 +108,6 @@ async def _prepare(connection: Connection) -> None:
     async with alone(connection):  # `IF NOT EXISTS` alone does not hold against another who is at it
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     await upgrade(connection, folder=MIGRATIONS)
-
-
-def query_for(wanted: HistoryFilter) -> str:
-    """Which of the texts walks over least."""
-    if wanted.id_prefix:
-        return "archive_find_of_id"
-    if wanted.user_id:
-        return "archive_find_of_user"
-    return "archive_find_of_task" if wanted.task else "archive_find"
-
-
-def _row(row: Packed) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in Packed.__struct_fields__)
 
 
 def _parameters(wanted: HistoryFilter) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from taskgate.audit.entry import Deed, Entry
 from taskgate.audit.ports import AuditFilter
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.statements import columns, sql
+from taskgate.stores.records import deed_row
 
 
 class PostgresAuditLog:
@@ -28,7 +29,7 @@ class PostgresAuditLog:
         async def work(connection: Connection) -> list[Entry]:
             async with connection.transaction():
                 entries = linked(_ends(await connection.fetchrow(sql("audit_hold"))).head, deeds)
-                rows = [_row(*pair) for pair in zip(entries, deeds, strict=True)]
+                rows = [deed_row(*pair) for pair in zip(entries, deeds, strict=True)]
                 await connection.execute(sql("audit_append"), *columns(rows))
                 await connection.execute(sql("audit_set_head"), entries[-1].seq, entries[-1].hash)
             return entries
@@ -68,12 +69,6 @@ class PostgresAuditLog:
             return old
 
         return await self._pool.use(work)
-
-
-def _row(entry: Entry, deed: Deed) -> tuple[Any, ...]:
-    return (
-        entry.seq, deed.at, deed.action, deed.outcome, deed.actor.id, deed.subject, entry.content, entry.hash
-    )  # fmt: skip
 
 
 def _entry(row: Any) -> Entry:

@@ -13,6 +13,7 @@ import msgspec
 from taskgate.routes.records import CallFilter, CallRecord
 from taskgate.stores.postgres.pool import Pool
 from taskgate.stores.postgres.statements import columns, sql
+from taskgate.stores.records import call_query, call_row
 
 WRITE_S = 10.0  # nobody waits for a record
 LAST = "\U0010ffff"  # behind every id
@@ -28,7 +29,7 @@ class PostgresCallRecords:
     async def append(self, records: Sequence[CallRecord]) -> None:
         if not records:
             return
-        table = list(columns([_row(record) for record in records]))
+        table = list(columns([call_row(record) for record in records]))
         await self._pool.use(lambda connection: connection.execute(sql("calls_append"), *table), patience_s=WRITE_S)
 
     async def find(self, wanted: CallFilter) -> list[CallRecord]:
@@ -44,32 +45,10 @@ class PostgresCallRecords:
         ]
         if name := wanted.request_id or wanted.id:
             arguments.append(name)
-        return [_record.decode(row[0]) for row in await self._pool.fetch(_query(wanted), *arguments)]
+        return [_record.decode(row[0]) for row in await self._pool.fetch(sql(call_query(wanted)), *arguments)]
 
     async def purge(self, started_before: float, limit: int) -> int:
         def purged(connection: Any) -> Any:
             return connection.fetchval(sql("calls_purge"), started_before, limit)
 
         return int(await self._pool.use(purged, patience_s=WRITE_S))
-
-
-def _row(record: CallRecord) -> tuple[Any, ...]:
-    return (
-        record.id,
-        record.site_id,
-        record.user_id,
-        record.service,
-        record.route,
-        record.request_id,
-        record.status,
-        record.started_at,
-        msgspec.json.encode(record),
-    )
-
-
-def _query(wanted: CallFilter) -> str:
-    if wanted.request_id:
-        return sql("calls_find_of_request")
-    if wanted.id:
-        return sql("calls_find_one")
-    return sql("calls_find") if wanted.site_id is None else sql("calls_find_of_site")

@@ -7,13 +7,13 @@ rule is applied to what is really there. Said again after a lost answer it is a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
 from taskgate.journal.pieces import MAX_LOG_BYTES, PIECE_BYTES, LogName, Piece, RunLog, Taken, grown, judge, overlap_of
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.statements import sql
+from taskgate.stores.records import log_of
 
 PURGED_AT_ONCE = 50
 PURGE_S = 30.0
@@ -49,7 +49,7 @@ class PostgresRunLogs:
             if log.size_bytes and all(one.log != log.log for one in logs):
                 return None
             async with connection.transaction():
-                known = _log(await connection.fetchrow(sql("run_logs_lock"), *log.log, log.writer))
+                known = log_of(await connection.fetchrow(sql("run_logs_lock"), *log.log, log.writer))
                 if known.size_bytes != log.size_bytes or known.sha256 not in ("", log.sha256):
                     return None
                 await connection.execute(sql("run_logs_close"), *log.log, log.sha256)
@@ -77,7 +77,7 @@ class PostgresRunLogs:
     async def _append(self, connection: Connection, piece: Piece) -> tuple[Taken, RunLog | None]:
         """Judge and append within the caller's transaction, which holds the log's row."""
         logs = await _logs_of(connection, piece.log.run_id)
-        locked = _log(await connection.fetchrow(sql("run_logs_lock"), *piece.log, piece.writer))
+        locked = log_of(await connection.fetchrow(sql("run_logs_lock"), *piece.log, piece.writer))
         known = locked if locked.piece_count or locked.is_closed else None
         start = piece.offset
         taken, fresh = judge(
@@ -95,7 +95,7 @@ class PostgresRunLogs:
 
 
 async def _logs_of(connection: Connection, run_id: str) -> list[RunLog]:
-    return [_log(row) for row in await connection.fetch(sql("run_logs_of_run"), run_id)]
+    return [log_of(row) for row in await connection.fetch(sql("run_logs_of_run"), run_id)]
 
 
 async def _stored(connection: Connection, log: LogName, *, start: int, end: int) -> bytes:
@@ -103,14 +103,3 @@ async def _stored(connection: Connection, log: LogName, *, start: int, end: int)
         return b""
     rows = await connection.fetch(sql("run_logs_pieces"), *log, start - PIECE_BYTES, end)
     return b"".join(content[max(start - first, 0) : end - first] for first, content in rows)
-
-
-def _log(row: Any) -> RunLog:
-    run_id, attempt, stream, size_bytes, piece_count, sha256, writer = row
-    return RunLog(
-        log=LogName(run_id, attempt, stream),
-        size_bytes=size_bytes,
-        piece_count=piece_count,
-        sha256=sha256,
-        writer=writer,
-    )

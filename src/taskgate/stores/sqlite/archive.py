@@ -14,11 +14,13 @@ from typing import Any
 
 import apsw
 import msgspec
+from msgspec.structs import astuple
 
-from taskgate.history.packing import LAST, Packed, packed, portions, unpacked, unpacked_head, wanted_values
+from taskgate.history.packing import LAST, packed, portions, unpacked, unpacked_head, wanted_values
 from taskgate.history.ports import EndedRef, HistoryFilter, Place
 from taskgate.lifespan import Lifespan
 from taskgate.runs.run import Run
+from taskgate.stores.records import archive_query
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.reading import one
 from taskgate.stores.sqlite.statements import Bulk, slices, sql
@@ -58,7 +60,7 @@ class SqliteRunArchive:
 
     async def record(self, runs: Sequence[Run]) -> None:
         for portion in portions(packed(runs)):
-            await self._writer.submit(_record, [_row(row) for row in portion], weight=len(portion))
+            await self._writer.submit(_record, [astuple(row) for row in portion], weight=len(portion))
 
     async def lacking(self, refs: Sequence[EndedRef]) -> list[str]:
         known = await self._reader.submit(_known, [ref.id for ref in refs]) if refs else {}
@@ -79,10 +81,6 @@ class SqliteRunArchive:
             if gone < asked:
                 break
         return count
-
-
-def _row(row: Packed) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in Packed.__struct_fields__)
 
 
 # ---------------------------------------------------------------- in the threads
@@ -131,18 +129,9 @@ def _get(connection: apsw.Connection, items: list[Sequence[str]]) -> list[list[R
 def _history(connection: apsw.Connection, items: list[HistoryFilter]) -> list[list[Run]]:
     found: list[list[Run]] = []
     for wanted in items:
-        rows: list[Any] = connection.execute(sql(query_for(wanted)), _parameters(wanted)).fetchall()
+        rows: list[Any] = connection.execute(sql(archive_query(wanted)), _parameters(wanted)).fetchall()
         found.append([unpacked_head(row[0]) for row in rows])
     return found
-
-
-def query_for(wanted: HistoryFilter) -> str:
-    """Which of the texts walks over least."""
-    if wanted.id_prefix:
-        return "archive_find_of_id"
-    if wanted.user_id:
-        return "archive_find_of_user"
-    return "archive_find_of_task" if wanted.task else "archive_find"
 
 
 def _parameters(wanted: HistoryFilter) -> dict[str, Any]:

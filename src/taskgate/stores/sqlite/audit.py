@@ -17,6 +17,7 @@ from taskgate.audit.chain import Ends, Link, linked
 from taskgate.audit.entry import Deed, Entry
 from taskgate.audit.ports import AuditFilter
 from taskgate.lifespan import Lifespan
+from taskgate.stores.records import deed_row
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.statements import sql
 from taskgate.stores.sqlite.writer import Writer
@@ -64,18 +65,12 @@ def _append(connection: apsw.Connection, items: list[Sequence[Deed]]) -> list[li
     head = _ends(connection).head
     for deeds in items:
         entries = linked(head, deeds)
-        connection.executemany(sql("audit_append"), [_row(*pair) for pair in zip(entries, deeds, strict=True)])
+        connection.executemany(sql("audit_append"), [deed_row(*pair) for pair in zip(entries, deeds, strict=True)])
         if entries:
             head = Link(entries[-1].seq, entries[-1].hash)
         outcomes.append(entries)
     connection.execute(sql("audit_set_head"), (head.seq, head.hash))
     return outcomes
-
-
-def _row(entry: Entry, deed: Deed) -> tuple[Any, ...]:
-    return (
-        entry.seq, deed.at, deed.action, deed.outcome, deed.actor.id, deed.subject, entry.content, entry.hash
-    )  # fmt: skip
 
 
 def _ends(connection: apsw.Connection) -> Ends:

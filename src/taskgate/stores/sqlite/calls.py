@@ -16,6 +16,7 @@ import msgspec
 
 from taskgate.lifespan import Lifespan
 from taskgate.routes.records import CallFilter, CallRecord
+from taskgate.stores.records import call_query, call_row
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.statements import Bulk, slices, sql
 from taskgate.stores.sqlite.writer import Writer
@@ -46,27 +47,13 @@ class SqliteCallRecords:
 
     async def append(self, records: Sequence[CallRecord]) -> None:
         if records:
-            await self._writer.submit(_append, [_row(record) for record in records], weight=len(records))
+            await self._writer.submit(_append, [call_row(record) for record in records], weight=len(records))
 
     async def find(self, wanted: CallFilter) -> list[CallRecord]:
         return await self._reader.submit(_find, wanted)
 
     async def purge(self, started_before: float, limit: int) -> int:
         return await self._writer.submit(_purge, (started_before, limit))
-
-
-def _row(record: CallRecord) -> tuple[Any, ...]:
-    return (
-        record.id,
-        record.site_id,
-        record.user_id,
-        record.service,
-        record.route,
-        record.request_id,
-        record.status,
-        record.started_at,
-        msgspec.json.encode(record),
-    )
 
 
 def _append(connection: apsw.Connection, items: list[list[tuple[Any, ...]]]) -> list[None]:
@@ -84,15 +71,10 @@ def _purge(connection: apsw.Connection, items: list[tuple[float, int]]) -> list[
 
 
 def _find(connection: apsw.Connection, items: list[CallFilter]) -> list[list[CallRecord]]:
-    return [[_decoded(row) for row in connection.execute(_query(one), msgspec.structs.asdict(one))] for one in items]
-
-
-def _query(wanted: CallFilter) -> str:
-    if wanted.request_id:
-        return sql("calls_find_of_request")
-    if wanted.id:
-        return sql("calls_find_one")
-    return sql("calls_find") if wanted.site_id is None else sql("calls_find_of_site")
+    return [
+        [_decoded(row) for row in connection.execute(sql(call_query(one)), msgspec.structs.asdict(one))]
+        for one in items
+    ]
 
 
 def _decoded(row: apsw.SQLiteValues) -> CallRecord:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import apsw
 
 from taskgate.errors import StoreError
 from taskgate.journal.pieces import MAX_LOG_BYTES, PIECE_BYTES, LogName, Piece, RunLog, Taken, grown, judge, overlap_of
 from taskgate.lifespan import Lifespan
+from taskgate.stores.records import log_of
 from taskgate.stores.sqlite.reader import Reader
 from taskgate.stores.sqlite.statements import sql
 from taskgate.stores.sqlite.writer import Writer
@@ -142,18 +143,7 @@ def _find(connection: apsw.Connection, run_ids: list[str]) -> list[list[RunLog]]
 
 
 def _logs_of(connection: apsw.Connection, run_id: str) -> list[RunLog]:
-    return [_log(row) for row in connection.execute(sql("run_logs_of_run"), (run_id,))]
-
-
-def _log(row: Any) -> RunLog:
-    run_id, attempt, stream, size_bytes, piece_count, sha256, writer = row
-    return RunLog(
-        log=LogName(run_id, attempt, stream),
-        size_bytes=size_bytes,
-        piece_count=piece_count,
-        sha256=sha256,
-        writer=writer,
-    )
+    return [log_of(row) for row in connection.execute(sql("run_logs_of_run"), (run_id,))]
 
 
 def _read(connection: apsw.Connection, stretches: list[Stretch]) -> list[bytes]:
