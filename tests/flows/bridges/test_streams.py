@@ -7,103 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
-from redis.asyncio import Redis as Client
-from redis.exceptions import ConnectionError as RedisAway
 
-from taskgate.assembly import build
-from taskgate.bridges.settings import StreamsSettings
 from taskgate.bridges.streams.names import Names
 from taskgate.bridges.streams.scheduler import Scheduler, connect
-from taskgate.config import Settings
 from taskgate.errors import Unavailable
-from taskgate.journal.entry import Batch, Draft
-from taskgate.secret import Url
-from taskgate.stores.settings import DatabaseSettings
-from tests.edge.http.house import ECHO, HandSeat, House
+from tests.flows.bridges.outside import GROUP, PATIENCE_S, READY, TASK, Outside, bridged, working
 from tests.servers.redis import Redis
-
-PATIENCE_S = 30.0
-READY = "antcode:task:ready:w1"
-GROUP = "antcode-workers"
-TASK = replace(ECHO, name="scheduler.run", input_schema=None)
-
-
-class Outside:
-    """The scheduler: writes entries and orders, reads results and logs."""
-
-    def __init__(self, url: str) -> None:
-        self.redis: Any = Client.from_url(url, decode_responses=True, protocol=2)
-
-    async def order(self, run_id: str, *, stream: str = READY, **fields: str) -> None:
-        await self.redis.xadd(stream, {"run_id": run_id, "task_id": f"task-{run_id}", "params": '{"n":1}', **fields})
-
-    async def results(self) -> list[dict[str, str]]:
-        return [fields for _, fields in await self.redis.xrange("antcode:task:result")]
-
-    async def until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not await self._does(holds):
-            assert time.monotonic() < deadline, "it did not come to that"
-            await asyncio.sleep(0.02)
-
-    async def _does(self, holds: Callable[[], Awaitable[bool]]) -> bool:
-        try:
-            return await holds()
-        except RedisAway:  # its Redis is away for a moment
-            return False
-
-    async def until_results(self, count: int) -> list[dict[str, str]]:
-        async def enough() -> bool:
-            return len(await self.results()) >= count
-
-        await self.until(enough)
-        return await self.results()
-
-    async def is_drained(self, stream: str = READY) -> bool:
-        return not await self.redis.xlen(stream) and not (await self.redis.xpending(stream, GROUP))["pending"]
-
-
-@pytest.fixture
-async def outside(redis_url: str) -> AsyncIterator[Outside]:
-    made = Outside(redis_url)
-    yield made
-    await made.redis.aclose()
-
-
-@asynccontextmanager
-async def bridged(url: str, *, database: str = "memory:", **settings: Any) -> AsyncIterator[House]:
-    streams = StreamsSettings(url=Url(url), sweep_s=0.1, **settings)
-    gateway = build(Settings(database=DatabaseSettings(url=Url(database)), streams=streams))
-    await gateway.start()
-    try:
-        yield House(gateway)
-    finally:
-        await gateway.stop()
-
-
-async def work(house: House, seat: HandSeat, *, lines: int = 0) -> None:
-    """Do everything that comes."""
-    while True:
-        task = await seat.offers.get()
-        if lines:
-            drafts = tuple(Draft(kind="log", at=1.0, text=f"line {n}", source_seq=n) for n in range(1, lines + 1))
-            await house.gateway.journal.append([Batch(subject=task.run_id, attempt=1, stream="stdout", drafts=drafts)])
-        await house.finish(task, {"said": "done"})
-
-
-@asynccontextmanager
-async def working(house: House, *, lines: int = 0) -> AsyncIterator[None]:
-    await house.define(TASK)
-    doing = asyncio.create_task(work(house, await house.worker("scheduler.run"), lines=lines))
-    yield
-    doing.cancel()
 
 
 async def test_entries_become_runs_and_results_and_logs_come_back(outside: Outside, redis_url: str) -> None:
@@ -158,24 +70,6 @@ async def test_f20_an_entry_that_comes_twice_is_one_run(outside: Outside, redis_
         results = await outside.until_results(2)
         await outside.until(outside.is_drained)
         assert sorted(told["run_id"] for told in results) == ["other", "same"]
-
-
-async def test_poison_goes_to_the_dead_letters_with_its_reason(outside: Outside, redis_url: str) -> None:
-    await outside.redis.xadd(READY, {"params": "{}"})
-    await outside.order("bad", params="{")
-    await outside.redis.xadd(READY, {b"run_id": b"r", b"params": b"\xff\xfe"})
-    await outside.order("good")
-    await outside.redis.xadd(READY, {f"field{n}": "x" for n in range(5000)})
-    async with bridged(redis_url) as house, working(house):
-        await outside.until_results(1)
-        await outside.until(outside.is_drained)
-        raw: Any = Client.from_url(redis_url, protocol=2)
-        letters = [fields for _, fields in await raw.xrange(f"{READY}:dead_letter")]
-        await raw.aclose()
-        codes = [letter[b"_reason_code"] for letter in letters]
-        assert codes == [b"NO_RUN_ID", b"NOT_JSON", b"NOT_TEXT", b"NO_RUN_ID"]
-        assert (letters[1][b"run_id"], letters[1][b"_original_stream"]) == (b"bad", READY.encode())
-        assert [told["run_id"] for told in await outside.results()] == ["good"]
 
 
 async def test_what_no_database_stores_stops_neither_its_neighbours_nor_the_gateway(
@@ -262,48 +156,6 @@ async def test_a_cancel_of_the_scheduler(outside: Outside, redis_url: str) -> No
         await outside.redis.xadd("antcode:control:global", {"control_type": "cancel", "run_id": "unknown"})
         told = (await outside.until_results(1))[0]
         assert (told["run_id"], told["status"]) == ("r1", "cancelled")
-
-
-async def test_every_order_is_acknowledged_and_none_has_a_stream_written_for_it(
-    outside: Outside, redis_url: str
-) -> None:
-    """Orders that mean nothing here do not come again, and a stream that an entry names for answers is left alone."""
-    await outside.redis.xadd("victim", {"precious": "entry"})
-    async with bridged(redis_url) as house, working(house):
-        await outside.order("r1", reply_stream="victim")
-        for kind in ("runtime_manage", "nobody knows this", "kill"):
-            order = {"control_type": kind, "request_id": "q1", "reply_stream": "victim", "run_id": "elsewhere"}
-            await outside.redis.xadd("antcode:control:w1", order)
-        assert (await outside.until_results(1))[0]["status"] == "success"
-        await outside.until(lambda: told(outside, "antcode:control:w1"))
-    assert await outside.redis.xlen("victim") == 1
-    assert await outside.redis.ttl("victim") == -1
-
-
-async def told(outside: Outside, stream: str) -> bool:
-    """Whether every order was read and acknowledged."""
-    (group,) = await outside.redis.xinfo_groups(stream)
-    last = (await outside.redis.xinfo_stream(stream))["last-generated-id"]
-    return (group["last-delivered-id"], group["pending"]) == (last, 0)
-
-
-async def test_whoever_may_write_there_does_not_end_the_gateway(outside: Outside, redis_url: str) -> None:
-    """Keys and values that nobody sane writes: what is no text, no id, no stream. Everybody else is served."""
-    raw: Any = Client.from_url(redis_url, protocol=2)
-    for family in (b"task:ready", b"control"):
-        await raw.xadd(b"antcode:%b:\xff" % family, {"run_id": "r0"})
-        await raw.set(b"antcode:%b:text" % family, "no stream")
-    for what in (b"open", b"logs"):
-        await raw.hset(b"antcode:taskgate:" + what, mapping={b"\xff": b"\xff", b"no\x00id": b"r0"})
-    await raw.hset(b"antcode:taskgate:by_order", mapping={b"r8": b"\xff", b"r9": b"no\x00id"})
-    await raw.aclose()
-    async with bridged(redis_url) as house, working(house):
-        for order_id in ("r8", "r9"):
-            await outside.redis.xadd("antcode:control:w1", {"control_type": "cancel", "run_id": order_id})
-        await outside.order("r1")
-        assert [one["run_id"] for one in await outside.until_results(1)] == ["r1"]
-        await outside.until(lambda: told(outside, "antcode:control:w1"))
-        assert house.gateway.life.ailment() is None
 
 
 async def test_nothing_is_acknowledged_before_it_is_accepted(
