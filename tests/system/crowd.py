@@ -17,6 +17,7 @@ import resource
 import struct
 import sys
 import time
+from collections import Counter
 
 from taskgate.wire.reconnect import reconnect_delay_s
 
@@ -33,6 +34,8 @@ class Crowd:
         self.tries = 0
         self.refused = 0
         self.turned_away = 0
+        self.denied: Counter[str] = Counter()
+        self.closed: Counter[str] = Counter()
         self.back_at: list[float] = []
         self.go = asyncio.Event()
 
@@ -43,6 +46,8 @@ class Crowd:
         self.go.clear()
         self.tries = self.refused = self.turned_away = 0
         self.back_at.clear()
+        self.denied.clear()
+        self.closed.clear()
         print("up", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         self.go.set()
@@ -53,6 +58,8 @@ class Crowd:
             "tries": self.tries,
             "refused": self.refused,
             "turned_away": self.turned_away,
+            "denied": self.denied,
+            "closed": self.closed,
         }
         print(json.dumps(told), flush=True)
         for member in members:
@@ -90,6 +97,7 @@ class Crowd:
             writer.write(head.encode())
             answer = await reader.readuntil(b"\r\n\r\n")
             if b" 101 " not in answer[:20]:
+                self.denied[answer[9:12].decode()] += 1
                 return hint_s
             writer.write(_frame(json.dumps(hello).encode()))
             while True:
@@ -106,6 +114,7 @@ class Crowd:
                     self.turned_away += b"CROWDED" in payload or b"at once" in payload
                     hint_s = max(hint_s, _delay(payload))
                 elif kind == CLOSE:
+                    self.closed[payload[2:].decode(errors="replace")] += 1
                     break
         writer.transport.abort()
         return hint_s

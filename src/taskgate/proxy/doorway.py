@@ -50,7 +50,7 @@ class Doorway:
         self.turn = turn
         self.trust = trust or Trust(settings.trusted_proxies)
         self.certifiers = certifiers or Trust()
-        self.pending = Pending(settings.pending_per_address)
+        self.pending = Pending(settings.pending_per_address, after_reading=turn.after_reading)
         self.app: Any = None
         self.config: Config
         self.server_state: ServerState

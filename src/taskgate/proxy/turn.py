@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from taskgate.clock import Clock, SystemClock
@@ -15,6 +16,7 @@ from taskgate.proxy.wire import Outgoing
 
 _log = logging.getLogger(__name__)
 PERIOD_S = 0.5
+READING_S = 0.05
 NEVER = float("inf")
 
 
@@ -46,6 +48,12 @@ class Turn:
         if self._timer is None:
             self.now = self._clock.monotonic()
             self._timer = asyncio.get_running_loop().call_later(self._period_s, self._tick)
+
+    def after_reading(self, act: Callable[[], None]) -> None:
+        """Call this soon, and not before everything that has arrived by now was read: sockets are looked at between
+        two rounds of the loop, and the first round after a wait may still be the one that a burst has filled."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(READING_S, loop.call_soon, loop.call_soon, act)
 
     def discard(self, timed: Timed) -> None:
         """Leave it alone from now on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -37,9 +37,19 @@ class HandTurn(Turn):
     def __init__(self, clock: HandClock) -> None:
         super().__init__(clock, outgoing=Outgoing(lambda flush: flush()))
         self.clock = clock
+        self.acts: list[Callable[[], None]] = []
 
     def add(self, timed: Timed) -> None:
         self.timed.add(timed)
+
+    def after_reading(self, act: Callable[[], None]) -> None:
+        self.acts.append(act)
+
+    def read(self) -> None:
+        """Everything that has arrived was read."""
+        acts, self.acts = self.acts, []
+        for act in acts:
+            act()
 
     def later(self, seconds: float) -> None:
         """So much time passes, then the sweep comes."""
