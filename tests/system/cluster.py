@@ -31,11 +31,19 @@ def free_port() -> int:
         return port
 
 
-class GatewayProcess:
-    """`taskgate serve` with failpoints, on a port that stays the same over restarts."""
+def sources(root: Path) -> dict[str, str]:
+    """What makes a process run another version than this one."""
+    return {} if root == ROOT else {"PYTHONPATH": str(root / "src")}
 
-    def __init__(self, folder: Path, *, grpc: bool = False, settings: dict[str, str] | None = None) -> None:
+
+class GatewayProcess:
+    """`taskgate serve` with failpoints, on a port that stays the same over restarts; of the sources below `root`."""
+
+    def __init__(
+        self, folder: Path, *, grpc: bool = False, settings: dict[str, str] | None = None, root: Path = ROOT
+    ) -> None:
         self.folder = folder
+        self.root = root
         self.port = free_port()
         self.grpc_port = free_port() if grpc else None
         self._settings = settings or {}
@@ -74,9 +82,9 @@ class GatewayProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._settings},
+                env={**os.environ, **sources(self.root), **self._settings},
                 start_new_session=True,
-                cwd=ROOT,
+                cwd=self.root,
             )
         while time.monotonic() - began < START_S:
             if (self.folder / "gateway.json").exists():
@@ -126,6 +134,7 @@ class WorkerProcess:
         slots: int = 2,
         url: str = "",
         key: Path | None = None,
+        root: Path | str = ROOT,
         **options: str,
     ) -> None:
         self.name = name
@@ -141,8 +150,9 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **sources(Path(root))},
                 start_new_session=True,
-                cwd=ROOT,
+                cwd=root,
             )
 
     @property
