@@ -179,11 +179,8 @@ def test_a_link_that_was_cut_heals_without_a_restart(site: Installation, client:
     assert took < 30.0
 
 
-def test_f7_f8_a_third_of_all_packets_and_links_that_come_and_go(site: Installation, client: Client) -> None:
-    """Slow, not wrong: every run ends once, with its own value."""
-    seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
-    dice = random.Random(seed)
+def clogged(site: Installation, client: Client, dice: random.Random) -> list[str]:
+    """One round: a third of two workers' packets is lost, links go one by one and come back in another order."""
     one, two = (gateway.host for gateway in site.gateways)
     links = [(one, site.db), (two, site.cache), (site.nginx, one), (site.homes[1], site.nginx)]
     with ThreadPoolExecutor(1) as pool:
@@ -200,7 +197,29 @@ def test_f7_f8_a_third_of_all_packets_and_links_that_come_and_go(site: Installat
         finally:
             for host in (one, two, site.nginx, *site.homes):
                 host.heal()
-        assert answered.result(2 * PATIENCE_S) == [str(number) for number in range(40)]
+        return answered.result(2 * PATIENCE_S)
+
+
+def test_f7_f8_a_third_of_all_packets_and_links_that_come_and_go(site: Installation, client: Client) -> None:
+    """Slow, not wrong: every run ends once, with its own value."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    assert clogged(site, client, random.Random(seed)) == [str(number) for number in range(40)]
+
+
+@pytest.mark.soak
+def test_f7_f8_a_hundred_rounds(site: Installation, client: Client) -> None:
+    """TASKGATE_TEST_ROUNDS and TASKGATE_TEST_SEED play fewer, or the same ones again."""
+    seed = int(os.environ.get("TASKGATE_TEST_SEED") or random.randrange(1 << 32))
+    rounds = int(os.environ.get("TASKGATE_TEST_ROUNDS") or 100)
+    took = []
+    for number in range(rounds):
+        began = time.monotonic()
+        answers = clogged(site, client, random.Random(seed + number))
+        assert answers == [str(value) for value in range(40)], f"round {number} of seed {seed}"
+        took.append(time.monotonic() - began)
+    print(f"\n{rounds} rounds of 40 runs, seed {seed}: {sum(took):.0f} s, longest {max(took):.1f} s")
+    until(lambda: online_everywhere(site) == 4, PATIENCE_S, what="four workers")
 
 
 def test_nothing_of_a_lab_outlives_it(tmp_path: Path) -> None:
