@@ -26,6 +26,7 @@ from taskgate.identity.principal import SCOPES, Kind, Principal
 from taskgate.ids import is_worker_id
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+RESERVED = frozenset({"join", "jti", "spiffe", "bridge"})  # beginnings of other names of principals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def read_issuers(path: Path) -> tuple[Issuer, ...]:
 
 def _check(issuer: Issuer) -> None:
     complaints = {
-        "name": _NAME.fullmatch(issuer.name) is None or issuer.name in ("join", "jti", "spiffe"),
+        "name": _NAME.fullmatch(issuer.name) is None or issuer.name in RESERVED,
         "issuer": not issuer.issuer,
         "audience": not issuer.audience,
         "algorithms": not issuer.algorithms or not set(issuer.algorithms) <= set(ALGORITHMS),

@@ -130,7 +130,7 @@ def test_s21_a_million_tries_from_one_network() -> None:
     assert tries.left_s("2001:db8:0:1::1") == 0
 
 
-@pytest.mark.parametrize("name", ["join", "jti", "spiffe"])
+@pytest.mark.parametrize("name", ["join", "jti", "spiffe", "bridge"])
 def test_no_issuer_has_the_name_of_something_else(tmp_path: Path, name: str) -> None:
     """Its subjects are called `name:subject`, and `join:ID` is who shows that join token."""
     file = Forge(now=0.0).write(tmp_path)
