@@ -13,8 +13,9 @@ TERM_S = 2.0
 class Pair:
     """Two gateways that share everything but their ports and folders."""
 
-    def __init__(self, folder: Path, database: str, redis: str) -> None:
+    def __init__(self, folder: Path, database: str, redis: str, *, more: dict[str, str] | None = None) -> None:
         settings = {
+            **(more or {}),
             "TASKGATE_DATABASE__URL": database,
             "TASKGATE_REDIS__URL": redis,
             "TASKGATE_AUTH__ROOT_SECRET": ROOT_SECRET,
