@@ -86,13 +86,15 @@ class Mailbox:
                 return True
             return self._open(chunk)
 
-    def answer_of(self, serial: int) -> Taken | None:
-        """Wait for the answer to a piece, and take it; None when the link process has gone."""
+    def answer_of(self, serial: int, number: int) -> Taken | None:
+        """Wait for the answer to a piece of this run, and take it; None when the run or the link process has gone."""
         while serial not in self._taken:
+            if self.current != number:
+                return None
             select.select([self._sock], [], [], ANSWER_LOOK_S)  # another thread may read what we wait for
             if not self.collect():
                 return None
-        return self._taken.pop(serial)
+        return self._taken.pop(serial, None)
 
     def _wait(self) -> bool:
         latch = self._latch

@@ -19,6 +19,7 @@ from taskgate.errors import (
     Forbidden,
     InvalidInput,
     LeaseLost,
+    Limited,
     Malformed,
     NotFound,
     TaskgateError,
@@ -40,7 +41,7 @@ from taskgate.worker.voice import Voice
 _serials = count(1)
 _BY_STATUS: dict[int, type[TaskgateError]] = {
     400: Malformed, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge,
-    422: InvalidInput,
+    422: InvalidInput, 429: Limited,
 }  # fmt: skip
 
 
@@ -141,9 +142,9 @@ class RunListener:
             raise LeaseLost("the run is over")
         serial = next(_serials)
         self._voice.send(Piece(self._number, serial, name, offset, content, sha256))
-        taken = self._mailbox.answer_of(serial)
+        taken = self._mailbox.answer_of(serial, self._number)
         if taken is None:
-            raise Unavailable("the worker's link has gone")
+            raise LeaseLost("the run is over")
         if taken.status in (200, 202):
             return taken.offset
         raise _refusal(taken)

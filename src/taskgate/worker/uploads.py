@@ -2,8 +2,8 @@
 
 A task process has no credential: it hands a piece to the link process, which sends it under the run's own lease and
 answers when it is durable. A piece whose answer is lost, or that the gateway has no room for now, is sent again, for a
-minute; a repeat is a success. What the gateway refuses is told to the task as it is. One piece of a task process is
-under way at a time, so memory is bounded by their number.
+minute; a repeat is a success. What the gateway refuses is told to the task as it is. A run has at most
+four pieces under way, so memory is bounded by the number of task processes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +23,7 @@ from taskgate.lifespan import TaskSet
 from taskgate.worker.assignment import Assignment
 from taskgate.worker.credential import Credential
 from taskgate.worker.frames import Piece, Taken
+from taskgate.worker.handing import PIECE_BYTES
 from taskgate.worker.settings import WorkerSettings
 from taskgate.worker.transport import said
 from taskgate.worker.websocket import is_local, tls_context
@@ -30,6 +32,7 @@ GIVE_UP_S = 60.0
 ANSWER_S = 30.0
 AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 AGAIN = frozenset({425, 429, 500, 502, 503, 504})
+AT_ONCE = 4
 MOST_ANSWER_BYTES = 64 << 10
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 
@@ -49,18 +52,28 @@ class Uploads:
         self._settings = settings
         self._credential = credential
         self._tasks = TaskSet()
+        self._under_way: Counter[tuple[str, int]] = Counter()
         self._session: aiohttp.ClientSession | None = None
 
     def take(self, assignment: Assignment, piece: Piece, *, answer: Callable[[Taken], None]) -> None:
         """Send a piece of a run at hand; `answer` is called when it is durable, refused or given up."""
-        if _NAME.fullmatch(piece.name) is None:  # it becomes a part of an address that is asked with our credential
-            answer(
-                Taken(
-                    piece.number, piece.serial, -1, 422, "BAD_LOG_NAME", "a log's name has 1 to 64 of A-Z a-z 0-9 . _ -"
-                )
-            )
+        refusal = self._refusal(assignment, piece)
+        if refusal is not None:
+            status, code, detail = refusal
+            answer(Taken(piece.number, piece.serial, -1, status, code, detail))
             return
+        self._under_way[assignment.key] += 1
         self._tasks.spawn(self._taken(assignment, piece, answer), name="log piece")
+
+    def _refusal(self, assignment: Assignment, piece: Piece) -> tuple[int, str, str] | None:
+        """Why a piece does not leave this machine: task code may have put anything into it."""
+        if _NAME.fullmatch(piece.name) is None:  # it becomes a part of an address that is asked with our credential
+            return 422, "BAD_LOG_NAME", "a log's name has 1 to 64 of A-Z a-z 0-9 . _ -"
+        if len(piece.content) > PIECE_BYTES:
+            return 413, "PIECE_TOO_LARGE", f"a piece has at most {PIECE_BYTES} bytes"
+        if self._under_way[assignment.key] >= AT_ONCE:
+            return 429, "TOO_MANY_PIECES", f"a run uploads {AT_ONCE} logs at once"
+        return None
 
     async def close(self) -> None:
         """Stop sending."""
@@ -81,6 +94,9 @@ class Uploads:
                 break
             count += 1
             await asyncio.sleep(pause_s)
+        self._under_way[assignment.key] -= 1
+        if not self._under_way[assignment.key]:
+            del self._under_way[assignment.key]
         answer(Taken(piece.number, piece.serial, reply.offset, status, reply.code, reply.detail))
 
     async def _sent(self, assignment: Assignment, piece: Piece) -> tuple[int, _Reply, float]:
