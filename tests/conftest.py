@@ -5,6 +5,7 @@ A test that kills, freezes or fills a server makes its own (`tests/servers/`).
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,11 @@ import pytest
 from tests.servers.mariadb import MariaDb
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
+
+
+def pytest_sessionstart() -> None:
+    """SIGTERM ends a session as Ctrl-C does: what its tests started is not left behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

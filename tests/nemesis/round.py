@@ -14,7 +14,7 @@ from tests.nemesis.plan import WORKERS, Fault
 from tests.nemesis.record import Record
 from tests.nemesis.town import Town
 
-START_S = 30.0
+START_S = 60.0
 RATE = 60.0
 
 

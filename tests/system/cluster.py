@@ -20,7 +20,7 @@ from typing import Any
 
 import aiohttp
 
-START_S = 20.0
+START_S = 60.0
 ROOT = Path(__file__).parents[2]
 
 

@@ -23,7 +23,7 @@ import pytest
 
 from tests.system.cluster import ROOT, free_port
 
-START_S = 20.0
+START_S = 60.0
 STOP_S = 5.0
 INSTALL_S = 300.0
 SEEN = '{"method":"$request_method","target":"$request_uri","vector":"$http_x_vector"}'
