@@ -21,6 +21,7 @@ BY_ID = (
 SEARCHES = ("standing_in_the_way", "attempts_of_ids", "purgeable", "expired", "due", "queued", "find", "find_of_user")
 ROWS = 2000
 IDS = "ARRAY[" + ",".join(f"'{numbered_id(number)}'" for number in range(1, 100)) + "]"
+CLAIMS = "ARRAY[" + ",".join(f"('{numbered_id(n)}','t',5,'w','workers')::run_to_claim" for n in range(1, 100)) + "]"
 
 
 async def plan_of(store: PostgresStore, name: str, arguments: list[str]) -> list[str]:
@@ -56,7 +57,7 @@ async def test_a_guess_that_was_made_of_an_empty_table_does_no_harm(postgres_url
         await store.pool.fetch("ANALYZE")
         stage = RunStage(ledger=store.ledger, book=store.book, clock=ManualClock())
         await store.ledger.add([stage.run() for _ in range(ROWS)], {})
-        asked = {"runs_of_ids": [IDS], "glance": [IDS], "claim": ["NULL", IDS], "delete_runs": ["NULL", "NULL", IDS]}
+        asked = {"runs_of_ids": [IDS], "glance": [IDS], "claim": ["NULL", CLAIMS], "delete_runs": ["NULL", "NULL", IDS]}
         plans = {name: await plan_of(store, name, arguments) for name, arguments in asked.items()}
     finally:
         await store.stop()

@@ -55,13 +55,17 @@ async def test_answers_as_in_memory(ready: RedisReadyQueue, seed: int) -> None:
             ref(rng.choice(QUEUES), site=one.site_id, priority=rng.choice((-1, 0, 1)), run_id=one.run_id)
             for one in rng.sample(known, min(len(known), rng.randrange(3)))
         ]
+        twice = [
+            ref(rng.choice(QUEUES), site=one.site_id, priority=rng.choice((-1, 0, 1)), run_id=one.run_id)
+            for one in rng.sample(made, min(len(made), rng.randrange(3)))
+        ]
         gone = rng.sample(known, min(len(known), rng.randrange(2)))
         queues = rng.sample(QUEUES, rng.randrange(1, 4))
         limit, site_id = rng.randrange(1, 12), rng.choice((None, None, *SITES))
         taken = []
         for queue in (model, ready):
             one_queue: ReadyQueue = queue
-            await one_queue.offer([*made, *moved])
+            await one_queue.offer([*made, *moved, *twice])
             for one in gone:
                 await one_queue.withdraw(one.run_id)
             taken.append(await one_queue.take(queues, limit, site_id=site_id))

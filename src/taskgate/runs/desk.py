@@ -124,7 +124,7 @@ class Desk:
                 ended = [r for r, seen in zip(run_ids, glances, strict=True) if not _glimpsed(principal, seen)]
                 left_s = deadline - clock()
                 if ended or left_s <= 0:
-                    return [run for run in await self._book.get(ended) if run is not None]
+                    return await self._ended(ended)
                 linger_s = LINGER_S if len(run_ids) > 1 else 0.0
                 runs = await watch.first(min(left_s, POLL_S), linger_s=linger_s)
                 if runs:
@@ -171,6 +171,14 @@ class Desk:
             if not removed:
                 break
         return count
+
+    async def _ended(self, run_ids: list[str]) -> list[Run]:
+        """These runs as they ended, from memory as far as they ended here just now."""
+        found = {run_id: self._waiters.remembered.take(run_id) for run_id in run_ids}
+        unknown = [run_id for run_id, run in found.items() if run is None]
+        if unknown:
+            found.update(zip(unknown, await self._book.get(unknown), strict=True))
+        return [run for run in found.values() if run is not None]
 
     async def _whole(self, runs: list[Run]) -> list[Run]:
         """The runs with their earlier attempts, which those that needed one alone do not have."""

@@ -143,8 +143,17 @@ class Intake:
             elif stored.status is Status.QUEUED:
                 waiting.append(stored)
         if waiting:
-            await self._dispatcher.enqueue(waiting)
+            await self._queue(waiting)
         return verdicts
+
+    async def _queue(self, waiting: list[Run]) -> None:
+        """Offer what is accepted to whoever gets credit next. Where the ready queue is a server, the caller does not
+        wait for it: its answer is the commit's, and what is never offered the reconciler finds."""
+        if not self._dispatcher.is_shared:
+            await self._dispatcher.enqueue(waiting)
+            return
+        self._matcher.note(run.queue for run in waiting)  # from now on nobody gets ahead of them
+        self._dispatcher.tasks.spawn(self._dispatcher.enqueue(waiting), name="dispatcher offer")
 
     async def _added(self, runs: list[Run], grants: dict[str, Grant]) -> Sequence[Added]:
         try:

@@ -79,7 +79,11 @@ class Settler:
         places: list[int] = []
         now = self._clock.now()
         for place, change in enumerate(changes):
-            definition, event = await self._rules_for(change)
+            known = self._definitions.digests.met(change.run.definition)
+            if known is not None:
+                definition, event = known.definition, change.event
+            else:
+                definition, event = await self._rules_for(change)
             move = advance(change.run, event, definition=definition, now=now, rng=self._rng)
             if not isinstance(move, Stale):
                 moves.append(move)

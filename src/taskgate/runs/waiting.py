@@ -3,6 +3,10 @@
 A watch is opened before the ledger is asked, so an end that happens in between is not missed. Ends are told by
 the bus within this process; an end at another gateway is told by `tidings`, or found by asking the ledger again. One
 watch serves any number of runs, and costs one dictionary entry for each.
+
+Who submits many runs and then waits finds most of them ended: the last ones are remembered whole, so that the ledger
+is asked only whether they are there, and not for all that they are. A run that succeeded at its first attempt never
+changes again, and no other is remembered.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ from typing import TypeVar
 
 from taskgate.bus import Bus
 from taskgate.events import RunFinished
-from taskgate.runs.run import Run
+from taskgate.runs.run import Run, Status
 
 W = TypeVar("W", bound="Watch")
+REMEMBERED_BYTES = 16 << 20
+OWN_BYTES = 1_536  # of a run beside its input and output, about
 
 
 class Watch:
@@ -68,11 +74,36 @@ class FutureWatch(Watch):
             self.future.set_result(run)
 
 
+class Remembered:
+    """The runs that ended last, the oldest given up for newer ones."""
+
+    def __init__(self, room_bytes: int = REMEMBERED_BYTES) -> None:
+        self._runs: dict[str, Run] = {}
+        self._left_bytes = room_bytes
+
+    def keep(self, run: Run) -> None:
+        """Remember a run that nothing changes any more."""
+        if run.status is not Status.SUCCEEDED or run.attempt > 1 or run.id in self._runs:
+            return
+        self._runs[run.id] = run
+        self._left_bytes -= _bytes_of(run)
+        while self._left_bytes < 0:
+            self.take(next(iter(self._runs)))
+
+    def take(self, run_id: str) -> Run | None:
+        """The run, once: whoever asks again asks the ledger."""
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            self._left_bytes += _bytes_of(run)
+        return run
+
+
 class Waiters:
-    """The open watches, by run id."""
+    """The open watches, by run id, and the ends that nobody watched."""
 
     def __init__(self, bus: Bus) -> None:
         self._watches: dict[str, list[Watch]] = {}
+        self.remembered = Remembered()
         bus.subscribe(RunFinished, lambda event: self.tell(event.run))
 
     def __len__(self) -> int:
@@ -104,10 +135,17 @@ class Waiters:
 
     def tell(self, run: Run) -> None:
         """This run has ended."""
-        for watch in self._watches.pop(run.id, ()):
+        watches = self._watches.pop(run.id, ())
+        for watch in watches:
             watch.told(run)
+        if not watches:
+            self.remembered.keep(run)
 
     def _open(self, watch: W) -> W:
         for run_id in watch.run_ids:
             self._watches.setdefault(run_id, []).append(watch)
         return watch
+
+
+def _bytes_of(run: Run) -> int:
+    return OWN_BYTES + len(run.input) + len(run.output or b"")

@@ -180,3 +180,23 @@ async def test_bad_submissions_are_refused_one_by_one_and_change_nothing(house: 
     assert isinstance(await house.verdict("work", delay_s=1.0, run_at=2.0), Conflict)
     assert isinstance(await house.verdict("work", timeout_s=0.0), InvalidInput)
     assert await house.gateway.stores.book.count("default") == {}
+
+
+async def test_who_waits_for_a_run_that_has_ended_gets_it_whole_again_and_again(house: House) -> None:
+    """The first answer comes from memory, the next ones from the ledger: they are the same, and nobody else's."""
+    crew = await house.crew("w1", "work")
+    run = await house.submit("work", {"a": 1})
+    await crew.finish(crew.offers[0], {"ok": True})
+    with pytest.raises(NotFound):
+        await house.gateway.desk.wait(OTHER, [run.id], timeout_s=0.0)
+    first, second = [await house.gateway.desk.wait(ADMIN, [run.id], timeout_s=0.0) for _ in range(2)]
+    assert first == second == [await house.run(run)]
+
+
+async def test_inv_a1_a_run_that_was_removed_is_not_remembered(house: House) -> None:
+    crew = await house.crew("w1", "work")
+    run = await house.submit("work")
+    await crew.finish(crew.offers[0])
+    await house.gateway.stores.book.remove([run.id])
+    with pytest.raises(NotFound):
+        await house.gateway.desk.wait(ADMIN, [run.id], timeout_s=0.0)

@@ -45,6 +45,7 @@ IN_LIMIT = 10_000
 LONGEST_TICK_S = 30.0
 EXPIRED_S = 60.0
 EXPIRED = (4401, "the credential has expired")
+_OTHERS = (e.BeatReceived, e.Draining, e.Left, e.CredentialOffered, e.Violation, e.WorkerDead)
 
 
 class WorkerSession:
@@ -186,7 +187,8 @@ class WorkerSession:
         if stops:
             await self._rooms.reports.stopped(self._link.worker_id, stops)
         for event in events:
-            await self._other(event)
+            if isinstance(event, _OTHERS):
+                await self._other(event)
         self._count_credit()
 
     async def _other(self, event: e.GatewayEvent) -> None:

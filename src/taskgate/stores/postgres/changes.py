@@ -62,7 +62,7 @@ class RunChanges:
         """Add these; returns those whose obstacle was deleted meanwhile."""
         ordered = sorted(places, key=lambda place: (*(asked[place][2][column] for column in KEY_COLUMNS), place))
         rows = [asked[place][2] for place in ordered]
-        added = dict(await connection.fetch(sql("add"), self._moment(), batch.mark, *columns(rows)))
+        added = dict(await connection.fetch(sql("add"), self._moment(), batch.mark, rows))
         missing: list[int] = []
         for place in ordered:
             run, grant, _ = asked[place]
@@ -88,7 +88,7 @@ class RunChanges:
         found: dict[tuple[str, str], Run] = {}
         for places in rounds([row[0] for row in rows]):
             part = [rows[place] for place in places]
-            records = await connection.fetch(sql("claim"), self._moment(), *columns(part))
+            records = await connection.fetch(sql("claim"), self._moment(), part)
             if batch.again and len(records) < len(part):
                 records += await connection.fetch(sql("claimed"), *columns([row[:2] for row in part]))
             for run in await with_earlier(connection, [run_of(record) for record in records]):
@@ -101,7 +101,7 @@ class RunChanges:
         verdicts = [Renewed.HELD] * len(rows)
         for places in rounds([row[0] for row in rows]):
             part = [(place, *rows[place]) for place in places]
-            held = await connection.fetch(sql("renew"), self._moment(), *columns(part))
+            held = await connection.fetch(sql("renew"), self._moment(), part)
             if rest := _without(part, held):
                 codes = await connection.fetch(sql("renewed"), *columns([row[:4] for row in rest]))
                 for place, code in codes:
@@ -152,7 +152,7 @@ async def _applied(
     connection: Connection, name: str, *, rows: list[RowOf], under: Mandate | None, mark: int, again: bool
 ) -> list[tuple[int, Applied]]:
     """Perform moves; the verdicts that are not APPLIED, by place."""
-    done = await connection.fetch(sql(name), *_order(under), mark, *columns(rows))
+    done = await connection.fetch(sql(name), *_order(under), mark, rows)
     rest = _without(rows, done)
     if not rest:
         return []

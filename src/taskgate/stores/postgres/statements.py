@@ -1,7 +1,8 @@
 """SQL from its files.
 
-A bulk statement takes one array per column and begins `WITH v AS (SELECT * FROM unnest(…) WITH ORDINALITY …)`: one
-round trip for however many rows, prepared once per connection because its text never changes.
+A bulk statement is one round trip for however many rows, prepared once per connection because its text never changes.
+It takes one array per column, `unnest($1::text[], …) AS v(id, …)`; those that every run goes through take one array of
+rows, `unnest($1::run_to_add[]) AS v`, whose type stands in the schema: half the work for driver and server.
 """
 
 from __future__ import annotations

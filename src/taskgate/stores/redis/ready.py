@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -35,7 +36,8 @@ STEP_LIMIT = 500  # runs in one step of the server, which does nothing else mean
 LONGEST_PAUSE_S = 15.0  # between two tries to put in what a full server refused
 _OFFER, _TAKE, _WITHDRAW = script("ready_offer"), script("ready_take"), script("ready_withdraw")
 _BANDS = struct.Struct(">6d")
-_decode_queue = msgspec.json.Decoder(QueueKey).decode
+_decode_queue = lru_cache(maxsize=1024)(msgspec.json.Decoder(QueueKey).decode)
+_Place = tuple[int, QueueKey, str]  # band, queue, site
 
 
 class _Offer:
@@ -134,11 +136,11 @@ class RedisReadyQueue:
                 return
 
     async def _put_page_in(self, page: Sequence[QueuedRef]) -> None:
-        words: list[Word] = [self._channel, self._sender, MAX_DRAINED]
-        for ref in page:
-            words += _words(ref)
+        words = _words(page)
         try:
-            was_lost, *fresh = await self._connection.run(_OFFER, *words, keys=[self._prefix])
+            was_lost, *fresh = await self._connection.run(
+                _OFFER, self._channel, self._sender, MAX_DRAINED, *words, keys=[self._prefix]
+            )
         except asyncio.CancelledError:
             self._tell({ref.queue for ref in page})  # the server may have done it
             raise
@@ -208,11 +210,29 @@ class RedisReadySignal:
         self._listeners.discard(self)
 
 
-def _words(ref: QueuedRef) -> tuple[Word, ...]:
-    band = (ref.priority > 0) - (ref.priority < 0) + 1
-    queue = msgspec.json.encode(ref.queue)
-    text = b"%d\n%b\n%d\n%b\n%b" % (band, queue, ref.priority, repr(ref.created_at).encode(), ref.site_id.encode())
-    return ref.run_id, band, queue, ref.site_id, text
+def _words(page: Sequence[QueuedRef]) -> list[Word]:
+    """What `ready_offer` is told: places as they come up, each with its runs. A run that is offered at two places
+    moves, so from there on all is told anew."""
+    words: list[Word] = []
+    places: dict[_Place, list[str]] = {}
+    place_of: dict[str, _Place] = {}
+    for ref in page:
+        place = ((ref.priority > 0) - (ref.priority < 0) + 1, ref.queue, ref.site_id)
+        if place_of.setdefault(ref.run_id, place) != place:
+            words += _packed(places)
+            places, place_of = {}, {ref.run_id: place}
+        places.setdefault(place, []).extend((ref.run_id, f"{ref.priority}\n{ref.created_at!r}\n"))
+    return words + _packed(places)
+
+
+def _packed(places: Mapping[_Place, list[str]]) -> list[Word]:
+    words: list[Word] = []
+    for (band, queue, site_id), told in places.items():
+        name = msgspec.json.encode(queue)
+        head = f"{band}\n{name.decode()}\n"
+        told[1::2] = [f"{head}{text}{site_id}" for text in told[1::2]]
+        words += (band, name, site_id, msgspec.msgpack.encode(told))
+    return words
 
 
 def _ref(run_id: bytes, text: bytes) -> QueuedRef:

@@ -15,15 +15,6 @@ SELECT
     CASE WHEN v.holder IS NOT NULL THEN (SELECT now FROM clock) END,
     CASE WHEN v.holder IS NOT NULL THEN v.chain_position END,
     $2::bigint, 0, 0, 0, ''
-FROM unnest(
-    $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::float8[],
-    $12::float8[], $13::float8[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::int[],
-    $20::float8[], $21::float8[], $22::float8[], $23::bytea[], $24::text[], $25::text[], $26::smallint[], $27::int[],
-    $28::text[], $29::float8[], $30::text[], $31::text[]
-) AS v(
-    id, site_id, user_id, app_id, task, version, definition, priority, created_at, deadline_at, timeout_s,
-    idempotency_key, body_digest, retry_of, submitted_by, traceparent, chain_position, due_at, start_by_at, advance_at,
-    input, labels, queue, status, attempt, token, duration_s, holder, target
-)
+FROM unnest($3::run_to_add[]) AS v
 ON CONFLICT DO NOTHING
 RETURNING id, granted_at

@@ -18,6 +18,6 @@ UPDATE runs SET
     moved_on_because = NULL,
     request = NULL,
     response = NULL
-FROM unnest($2::text[], $3::text[], $4::float8[], $5::text[], $6::text[]) AS v(id, token, duration_s, holder, target)
+FROM unnest($2::run_to_claim[]) AS v
 WHERE runs.id = v.id AND runs.status + 0 = 1
 RETURNING {run_fields}

@@ -7,7 +7,6 @@ UPDATE runs SET
     unstarted_count = 0,
     attempt_started_at = coalesce(attempt_started_at, v.started_at, (SELECT now FROM clock)),
     started_at = coalesce(runs.started_at, v.started_at, (SELECT now FROM clock))
-FROM unnest($2::int[], $3::text[], $4::int[], $5::text[], $6::float8[], $7::float8[])
-    AS v(place, id, attempt, token, duration_s, started_at)
+FROM unnest($2::run_to_renew[]) AS v
 WHERE runs.id = v.id AND runs.attempt = v.attempt AND runs.token = v.token AND runs.status + 0 = 2
 RETURNING v.place

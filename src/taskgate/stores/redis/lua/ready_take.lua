@@ -65,11 +65,15 @@ while size > 0 and #ids < limit do
     local turns = turns_key(band[BAND], band[QUEUE])
     local tenant = one_site or redis.call('ZRANGE', turns, 0, 0)[1]
     local line = line_key(band[BAND], band[QUEUE], tenant)
-    ids[#ids + 1] = redis.call('ZPOPMIN', line)[1]
-    served = math.max(served, band[PASS])
-    band[PASS] = band[PASS] + band[STRIDE]
+    -- whoever is alone with its turn has all turns that are left
+    local is_alone = size == 1 and (one_site or redis.call('ZCARD', turns) == 1)
+    local popped = redis.call('ZPOPMIN', line, is_alone and limit - #ids or 1)
+    for at = 1, #popped, 2 do ids[#ids + 1] = popped[at] end
+    local count = #popped / 2
+    if count > 0 then served = math.max(served, band[PASS] + (count - 1) * band[STRIDE]) end
+    band[PASS] = band[PASS] + count * band[STRIDE]
     local owner, place = band[OWNER], band[BAND] + 1
-    owner[place], owner[place + 3] = owner[place] - 1, band[PASS]
+    owner[place], owner[place + 3] = owner[place] - count, band[PASS]
     changed[band[QUEUE]] = owner
     seq = seq + 1
     local has_more = redis.call('EXISTS', line) == 1
