@@ -6,27 +6,25 @@ because the ground floor knows no rooms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class RunAccepted:
+
+class RunAccepted(Struct, frozen=True):
     """A run was accepted and is durable."""
 
     run: Any
 
 
-@dataclass(frozen=True, slots=True)
-class RunMoved:
+class RunMoved(Struct, frozen=True):
     """A run is still open but changed its place: queued again, waiting for a retry, on another target."""
 
     run: Any
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     """A holder began a run and the gateway committed it."""
 
     run_id: str
@@ -34,38 +32,33 @@ class RunStarted:
     holder: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     """A run ended; `run` is its terminal state as committed."""
 
     run: Any
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerJoined:
+class WorkerJoined(Struct, frozen=True):
     """A worker connected."""
 
     worker_id: str
     transport: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerLeft:
+class WorkerLeft(Struct, frozen=True):
     """A worker's connection ended; its leases run on."""
 
     worker_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRevoked:
+class KeyRevoked(Struct, frozen=True):
     """An API key was revoked: every live connection that it opened must end."""
 
     key_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoutesChanged:
+class RoutesChanged(Struct, frozen=True):
     """The set of services changed; `snapshot` is the new `taskgate.routes.service.Snapshot`, whole."""
 
     snapshot: Any

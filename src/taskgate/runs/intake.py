@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
@@ -33,8 +34,7 @@ MAX_DELAY_S = 366 * 86_400.0
 MAX_LABELS = 32
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Struct, frozen=True, kw_only=True, gc=False):
     """One piece of work as the caller asked for it; `input` is JSON bytes that were parsed once for syntax."""
 
     task: str
@@ -51,8 +51,7 @@ class Submission:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True, gc=False):
     """The run is durable. `replayed` says that an earlier submit with the same key made it."""
 
     run: Run

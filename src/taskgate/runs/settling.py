@@ -12,7 +12,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
@@ -28,8 +29,7 @@ from taskgate.runs.task import TaskDefinition
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, gc=False):
     """Something that happened to a run, as last seen; `avoid` names a worker that should not get it next."""
 
     run: Run
@@ -37,8 +37,7 @@ class Change:
     avoid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True, gc=False):
     """What became of one change: the verdict, and the run as it stands after it (unchanged when stale)."""
 
     verdict: Applied

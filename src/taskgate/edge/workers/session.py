@@ -186,9 +186,8 @@ class WorkerSession:
         stops = [event.stopped for event in events if isinstance(event, e.StoppedReported)]
         if stops:
             await self._rooms.reports.stopped(self._link.worker_id, stops)
-        for event in events:
-            if isinstance(event, _OTHERS):
-                await self._other(event)
+        for other in [event for event in events if isinstance(event, _OTHERS)]:
+            await self._other(other)
         self._count_credit()
 
     async def _other(self, event: e.GatewayEvent) -> None:

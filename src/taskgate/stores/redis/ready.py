@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain, groupby
 
 import msgspec
 
@@ -37,7 +38,6 @@ LONGEST_PAUSE_S = 15.0  # between two tries to put in what a full server refused
 _OFFER, _TAKE, _WITHDRAW = script("ready_offer"), script("ready_take"), script("ready_withdraw")
 _BANDS = struct.Struct(">6d")
 _decode_queue = lru_cache(maxsize=1024)(msgspec.json.Decoder(QueueKey).decode)
-_Place = tuple[int, QueueKey, str]  # band, queue, site
 
 
 class _Offer:
@@ -211,28 +211,19 @@ class RedisReadySignal:
 
 
 def _words(page: Sequence[QueuedRef]) -> list[Word]:
-    """What `ready_offer` is told: places as they come up, each with its runs. A run that is offered at two places
-    moves, so from there on all is told anew."""
+    """What `ready_offer` is told: those that follow each other at one place together."""
     words: list[Word] = []
-    places: dict[_Place, list[str]] = {}
-    place_of: dict[str, _Place] = {}
-    for ref in page:
-        place = ((ref.priority > 0) - (ref.priority < 0) + 1, ref.queue, ref.site_id)
-        if place_of.setdefault(ref.run_id, place) != place:
-            words += _packed(places)
-            places, place_of = {}, {ref.run_id: place}
-        places.setdefault(place, []).extend((ref.run_id, f"{ref.priority}\n{ref.created_at!r}\n"))
-    return words + _packed(places)
-
-
-def _packed(places: Mapping[_Place, list[str]]) -> list[Word]:
-    words: list[Word] = []
-    for (band, queue, site_id), told in places.items():
+    for (band, queue, site_id), refs in groupby(page, key=_place):
         name = msgspec.json.encode(queue)
         head = f"{band}\n{name.decode()}\n"
-        told[1::2] = [f"{head}{text}{site_id}" for text in told[1::2]]
-        words += (band, name, site_id, msgspec.msgpack.encode(told))
+        told = [(ref.run_id, f"{head}{ref.priority}\n{ref.created_at!r}\n{site_id}") for ref in refs]
+        words += (band, name, site_id, msgspec.msgpack.encode(list(chain.from_iterable(told))))
     return words
+
+
+def _place(ref: QueuedRef) -> tuple[int, QueueKey, str]:
+    """Band, queue, site."""
+    return ((ref.priority > 0) - (ref.priority < 0) + 1, ref.queue, ref.site_id)
 
 
 def _ref(run_id: bytes, text: bytes) -> QueuedRef:
