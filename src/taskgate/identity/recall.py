@@ -74,6 +74,7 @@ class KeyRecall:
         self._tasks = tasks
         self._is_sole = is_sole
         self._believe_s = believe_s
+        self.patience_s = min(PATIENCE_S, self._believe_s / 6)
         self._limit = limit
         self._known: dict[str, Remembered] = {}
         self._epoch = 0
@@ -152,7 +153,7 @@ class KeyRecall:
         while True:
             epoch = self._epoch
             try:
-                async with asyncio.timeout(min(PATIENCE_S, self._believe_s / 6)):
+                async with asyncio.timeout(self.patience_s):
                     record = await self._ring.find(key_id)
             except TimeoutError:
                 raise Unavailable("the store of keys does not answer", retry_after_s=RETRY_S) from None
