@@ -14,7 +14,7 @@ import pytest
 from taskgate.errors import Unavailable
 from taskgate.runs.exchange import SWEEP_S
 from taskgate.runs.lending import GATHER_S
-from taskgate.runs.loans import GRACE_S, LOAN_S, MAX_INPUT_BYTES, Given, Returned, Seal, Word, topic_of
+from taskgate.runs.loans import GRACE_S, LOAN_S, MAX_INPUT_BYTES, Given, Seal
 from taskgate.runs.run import Outcome, Status
 from tests.flows.gateways.pair import Neighbour, eventually
 from tests.flows.runs.house import Crew
@@ -328,15 +328,6 @@ async def test_words_of_somebody_without_the_secret_are_not_heard(pair: Pair, mo
         await here.gateway.stores.signals.publish(topic, wrong)
     await asyncio.sleep(0.02)
     assert [bytes(offer.payload) for offer in crew.offers] == [b'"true"']
-
-
-def test_a_word_is_opened_as_it_was_sealed() -> None:
-    seal = Seal(lambda: b"r" * 32)
-    word: Word = Returned(["one", "two"])
-    assert seal.opened(seal.sealed(word)) == word
-    assert seal.token("one") != seal.token("two")
-    assert seal.token("one") == Seal(lambda: b"r" * 32).token("one") != Seal(lambda: b"q" * 32).token("one")
-    assert (topic_of(""), topic_of("g")) == ("loans", "loans:g")
 
 
 def heard(patch: pytest.MonkeyPatch, gateway: Neighbour) -> list[tuple[str, bytes]]:
