@@ -1,9 +1,9 @@
 """Start and stop, the same for every long-lived part.
 
-A part has `start()` and `stop()`. `Lifespan` starts parts in order and stops them in reverse; when one
-fails to start, those already started are stopped and the failure is raised. `stop` is safe to call twice
-and after a failed start. A background task lives in a `TaskSet` and ends with it: nothing outlives its owner.
-A part that cannot do its work any more says so in `ailment`, or by a death among its `tasks`: whoever owns the
+A part has `start()` and `stop()`. `Lifespan` starts parts in order and stops them in reverse; when one fails to start,
+it and those before it are stopped and the failure is raised. `stop` is safe to call twice and after a failed start, and
+what was stopped may be started again. A background task lives in a `TaskSet` and ends with it: nothing outlives its
+owner. A part that cannot do its work any more says so in `ailment`, or by a death among its `tasks`: whoever owns the
 lifespan asks, and ends the process rather than serve with a part missing.
 """
 
@@ -36,14 +36,14 @@ class Lifespan:
         self._started: list[Part] = []
 
     async def start(self) -> None:
-        """Start every part; on a failure stop the started ones and raise it."""
+        """Start every part; on a failure stop all that was begun and raise it."""
         for part in self._parts:
+            self._started.append(part)
             try:
                 await part.start()
             except BaseException:
                 await self.stop()
                 raise
-            self._started.append(part)
 
     async def stop(self) -> None:
         """Stop what was started, last first; a part that fails to stop is logged and the others go on."""

@@ -1,7 +1,7 @@
 """One gateway process: its doors, its first keys, its signals, its end.
 
-Order of opening: stores and background work, then the doors; `gateway.json` is written last, so whoever finds
-it finds a gateway that answers. Order of closing (SIGTERM or SIGINT): the port closes, workers are asked
+Order of opening: stores and background work (`starting.py`), then the doors; `gateway.json` is written last, so
+whoever finds it finds a gateway that answers. Order of closing (SIGTERM or SIGINT): the port closes, workers are asked
 to come back later, the doors finish what is in flight, then the stores close. A second signal leaves at
 once; nothing that was accepted is lost by that.
 """
@@ -16,14 +16,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskgate.assembly import Gateway, build
 from taskgate.config import Settings
 from taskgate.edge.http.app import HttpDoor, build_http
+from taskgate.edge.http.call import Asgi
+from taskgate.edge.waiting import WaitingDoor
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
@@ -34,6 +36,7 @@ from taskgate.proxy.doorway import Fronts
 from taskgate.proxy.listening import Listener, listen, listener_config
 from taskgate.proxy.trust import SocketTrust, Trust
 from taskgate.runs.duty import in_turn
+from taskgate.starting import start_patiently
 from taskgate.telemetry.logs import setup_logs
 from taskgate.tls.doors import certificates_of
 
@@ -74,7 +77,7 @@ class Server:
 
     async def run(self) -> None:
         """Serve until `stop`. Raises InvalidInput for a certificate that cannot serve, Unavailable when an address is
-        taken, StoreError when a store is broken, and
+        taken or a server stayed away for longer than the start may wait, StoreError when a store is broken, and
         any TaskgateError when a part of the gateway died: a supervisor starts it again."""
         settings = self._settings.http
         self._open_certificates()
@@ -82,17 +85,45 @@ class Server:
         self.http_port = listener.getsockname()[1]
         self.gateway.reach.shut(self.http_port)
         try:
-            await self.gateway.start()
-            await self._watched.start()
-            await note_start(self.gateway.past, self._settings)
-            await ensure_first_keys(self.gateway, self._settings.data_path)
-            await self._serve(listener)
+            if await start_patiently(
+                self._begin,
+                wait_s=self._settings.database.start_wait_s if self.gateway.stores.backends else 0.0,
+                stop=self._stop,
+                door=lambda: self._waiting_door(listener),
+            ):
+                await self._watched.start()
+                await self._serve(listener)
         finally:
             listener.close()
             await self._watched.stop()
             await self.gateway.stop()
             if self.ready.is_set():
                 self._forget_address()
+
+    async def _begin(self) -> None:
+        """Start what serves, and leave nothing behind where that fails."""
+        await self.gateway.start()
+        try:
+            await note_start(self.gateway.past, self._settings)
+            await ensure_first_keys(self.gateway, self._settings.data_path)
+        except BaseException:
+            await self.gateway.life.stop()
+            raise
+
+    @asynccontextmanager
+    async def _waiting_door(self, listener: socket.socket) -> AsyncIterator[None]:
+        """While the gateway is not there yet its port says so."""
+        proxy = self._settings.proxy
+        config = self._listening(WaitingDoor())
+        config.timeout_graceful_shutdown = 1
+        door = Listener(config, Fronts(settings=proxy), handshake_s=proxy.handshake_s)
+        serving = asyncio.create_task(door.serve(sockets=[listener.dup()]), name="waiting door")
+        try:
+            await _first(door.is_up.wait(), serving)
+            yield
+        finally:
+            door.should_exit = True
+            await serving
 
     async def _serve(self, listener: socket.socket) -> None:
         """Open the doors, the one that may fail first; close them when the time has come or a part has failed."""
@@ -115,7 +146,7 @@ class Server:
         if failure is not None:
             raise failure
 
-    def _listening(self, http: HttpDoor) -> uvicorn.Config:
+    def _listening(self, http: Asgi) -> uvicorn.Config:
         door = self._settings.http
         return listener_config(
             http,

@@ -37,8 +37,9 @@ class Watch:
     servers: tuple[Backend, ...] = ()
 
     def backends(self) -> dict[str, str]:
-        """The servers that stores stand on, by name, with the states of their breakers."""
-        return {server.name: server.state for server in self.servers}
+        """The servers that stores stand on, by name, with the states of their breakers and, behind a colon, what an
+        operator has to mend."""
+        return {server.name: f"{server.state}: {server.fault}".removesuffix(": ") for server in self.servers}
 
     @property
     def parts(self) -> list[Part]:

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from taskgate import lifespan
-from taskgate.lifespan import TaskSet
+from taskgate.errors import Unavailable
+from taskgate.lifespan import Lifespan, TaskSet
 
 
 async def test_a_swallowed_cancellation_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +45,28 @@ async def test_the_first_death_is_the_ailment_and_close_is_quiet() -> None:
     assert "first" in tasks.ailment.detail
     await tasks.close()
     await tasks.close()
+
+
+async def test_a_part_that_fails_to_start_is_stopped_like_those_before_it() -> None:
+    said: list[str] = []
+
+    class Part:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        async def start(self) -> None:
+            said.append(f"+{self._name}")
+            if said.count("+2") == 1 and self._name == "2":
+                raise Unavailable("away")
+
+        async def stop(self) -> None:
+            said.append(f"-{self._name}")
+
+    life = Lifespan(Part("1"), Part("2"), Part("3"))
+    with pytest.raises(Unavailable):
+        await life.start()
+    assert said == ["+1", "+2", "-2", "-1"]
+    await life.start()
+    assert said[4:] == ["+1", "+2", "+3"]
+    await life.stop()
+    assert said[7:] == ["-3", "-2", "-1"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from taskgate.errors import NotNow, StoreError, Unavailable
+from taskgate.errors import StoreError, Unavailable
 from taskgate.lifespan import Lifespan
 from taskgate.stores.redis.connection import RedisConnection
 from taskgate.stores.redis.fitness import judged
@@ -176,7 +176,7 @@ async def test_tls_checks_the_server(tmp_path: Path, certificate: tuple[Path, Pa
         async with Lifespan(connection := RedisConnection(good, answer_s=15.0)):
             assert await connection.call("PING") == b"PONG"
         for bad in (f"rediss://localhost:{tls_port}/0", good.replace("localhost", "127.0.0.1")):
-            with pytest.raises(NotNow):
+            with pytest.raises(StoreError, match="REDIS_UNTRUSTED"):
                 await RedisConnection(bad, answer_s=15.0).start()
     finally:
         server.stop()

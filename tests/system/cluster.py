@@ -69,6 +69,17 @@ class GatewayProcess:
     def start(self, failpoint: str = "") -> float:
         """Start it and wait until it answers; returns the seconds that took."""
         began = time.monotonic()
+        process = self.launch(failpoint)
+        while time.monotonic() - began < START_S:
+            if (self.folder / "gateway.json").exists():
+                return time.monotonic() - began
+            if process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"the gateway did not start: {self.log()[-2000:]}")
+
+    def launch(self, failpoint: str = "") -> subprocess.Popen[bytes]:
+        """Start it and wait for nothing."""
         (self.folder / "gateway.json").unlink(missing_ok=True)
         arguments = ["--port", str(self.port), "--data-dir", str(self.folder)]
         if self.grpc_port is not None:
@@ -77,7 +88,7 @@ class GatewayProcess:
             arguments += ["--failpoint", failpoint]
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.gateway_main", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -86,13 +97,7 @@ class GatewayProcess:
                 start_new_session=True,
                 cwd=self.root,
             )
-        while time.monotonic() - began < START_S:
-            if (self.folder / "gateway.json").exists():
-                return time.monotonic() - began
-            if self._process.poll() is not None:
-                break
-            time.sleep(0.01)
-        raise AssertionError(f"the gateway did not start: {self.log()[-2000:]}")
+        return process
 
     def log(self) -> str:
         return (self.folder.parent / f"{self.folder.name}.log").read_text(encoding="utf-8", errors="replace")

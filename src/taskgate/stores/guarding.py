@@ -28,7 +28,8 @@ SHORTEST_S = 0.1
 
 
 class Backend(Protocol):
-    """What is told of a backend. The counts only grow."""
+    """What is told of a backend. The counts only grow; `fault` is the code of what an operator has to mend, "" for
+    nothing."""
 
     @property
     def name(self) -> str: ...
@@ -41,6 +42,9 @@ class Backend(Protocol):
 
     @property
     def opened_count(self) -> int: ...
+
+    @property
+    def fault(self) -> str: ...
 
 
 class Turn(NamedTuple):
@@ -66,6 +70,7 @@ class Guard:
         self.name = name
         self.refused_count = 0
         self.opened_count = 0
+        self.fault = ""
         self._patience_s = patience_s
         self._code = code
         self._monotonic = monotonic
@@ -140,6 +145,7 @@ class Watched:
         self.state: State = "closed"
         self.refused_count = 0
         self.opened_count = 0
+        self.fault = ""
 
     def cut(self) -> None:
         """The connection is gone; it is being made again."""
@@ -149,3 +155,4 @@ class Watched:
     def stands(self) -> None:
         """It answers."""
         self.state = "closed"
+        self.fault = ""

@@ -23,11 +23,14 @@ class DatabaseSettings:
         memory: forgets everything with the process (for tests).
     pool_size: most connections that one gateway opens to a database server. Default 12; the embedded store has none.
     statement_timeout_s: seconds after which a database server gives a statement up. Default 10.
+    start_wait_s: seconds for which a gateway that starts waits for a database server that is away; meanwhile its port
+        answers 503. Default 86400 (a day); 0 ends it at once. A wrong password or schema ends it in any case.
     """
 
     url: Url = field(default=Url("sqlite:"))
     pool_size: Annotated[int, Meta(ge=4, le=500)] = 12
     statement_timeout_s: Annotated[float, Meta(gt=0)] = 10.0
+    start_wait_s: Annotated[float, Meta(ge=0)] = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

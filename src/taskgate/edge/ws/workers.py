@@ -46,7 +46,7 @@ class WorkerSocket:
         try:
             worker_id, principal = await self._admit(scope)
         except TaskgateError as error:
-            await _deny(scope, send, error)
+            await deny(scope, send, error=error)
             return
         await send({"type": "websocket.accept"})
         await self._talk(
@@ -83,7 +83,7 @@ class WorkerSocket:
             await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
 
 
-async def _deny(scope: Scope, send: Send, error: TaskgateError) -> None:
+async def deny(scope: Scope, send: Send, *, error: TaskgateError) -> None:
     """Answer the upgrade with a real status where the server can, else close."""
     row = row_of(error)
     if "websocket.http.response" not in scope.get("extensions", {}):

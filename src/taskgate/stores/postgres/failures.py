@@ -9,6 +9,8 @@ fault of one caller's text. Three questions decide what a writer may do:
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from taskgate.errors import InvalidInput, StoreError, TaskgateError, Unavailable
@@ -96,6 +98,8 @@ def _meaning(error: BaseException) -> TaskgateError:
         if key in _OPERATOR:
             detail, code = _OPERATOR[key]
             return StoreError(detail, code=code)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return StoreError(f"the certificate of the database is not believed: {error.reason}", code="STORE_UNTRUSTED")
     if is_lost(error) or state.startswith("08"):
         kind, detail, code, retry_after_s = _AWAY
         return kind(detail, code=code, retry_after_s=retry_after_s)

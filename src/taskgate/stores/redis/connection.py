@@ -1,7 +1,8 @@
 """The connection to Redis that all of this gateway's parts share: asked in pipelines, back by itself after a cut.
 
 Every question is answered, or refused as `Unavailable`, within about `ANSWER_S`: while the connection is cut at once.
-Coming back begins with the same judgement as the start, so a server that was replaced by one that evicts is not used.
+A server that is away at the start is one that was cut: the gateway begins without it. Coming back begins with the same
+judgement as the start, so a server that evicts is not used, whenever it comes; `standing` tells why.
 Whoever keeps something there that a restart of the server loses registers with `on_return`.
 """
 
@@ -46,8 +47,13 @@ class RedisConnection:
         return self._pipe is not None
 
     async def start(self) -> None:
-        """Connect; StoreError for a server that must not be used, Unavailable where none answers."""
-        pipe = await self._connected()
+        """Connect, or begin to try where nobody answers; StoreError for a server that must not be used."""
+        pipe = None
+        try:
+            pipe = await self._connected()
+        except Unavailable as error:
+            self.standing.cut()
+            _log.warning("%s: %s; this gateway begins without it and goes on trying", self._dialler.place, error.detail)
         self._pipe = pipe
         self.tasks.spawn(self._stand(pipe), name="redis connection")
 
@@ -111,21 +117,23 @@ class RedisConnection:
             raise
         return pipe
 
-    async def _stand(self, pipe: Pipe) -> None:
-        """Keep a pipe standing until the end."""
+    async def _stand(self, pipe: Pipe | None) -> None:
+        """Keep a pipe standing until the end; None: the first one is still to be made."""
         try:
             while True:
-                why = await pipe.ended()
-                self._pipe = None
-                self.standing.cut()
-                _log.warning("the connection to %s is lost: %s", self._dialler.place, why.detail)
+                if pipe is not None:
+                    why = await pipe.ended()
+                    self._pipe = None
+                    self.standing.cut()
+                    _log.warning("the connection to %s is lost: %s", self._dialler.place, why.detail)
                 self._pipe = pipe = await self._returned()
                 self.standing.stands()
                 _log.warning("the connection to %s stands again", self._dialler.place)
                 for told in self._returns:
                     told()
         finally:
-            await pipe.close()
+            if pipe is not None:
+                await pipe.close()
 
     async def _returned(self) -> Pipe:
         said = ""
@@ -133,10 +141,13 @@ class RedisConnection:
             await asyncio.sleep(pause_s)
             try:
                 return await self._connected()
-            except (Unavailable, StoreError) as error:
-                if isinstance(error, StoreError) and error.detail != said:
+            except Unavailable:
+                self.standing.fault = ""
+            except StoreError as error:
+                self.standing.fault = error.code
+                if error.detail != said:
                     said = error.detail
-                    _log.error("%s: %s", self._dialler.place, said)
+                    _log.error("%s answers and is not used: %s", self._dialler.place, said)
         raise AssertionError("pauses never end")
 
 

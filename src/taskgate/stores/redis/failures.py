@@ -1,8 +1,8 @@
 """What a failure of Redis means for whoever asked: the one place where its exceptions are translated.
 
 `Unavailable` mends itself (the server is away, starting, full, or gives way to another one); `StoreError` needs an
-operator (a wrong password, a right that is missing, a server that cannot be used). An answer to one command says
-nothing about the connection; everything else ends it.
+operator (a wrong password or certificate, a right that is missing, a server that cannot be used). An answer to one
+command says nothing about the connection; everything else ends it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def translated(error: BaseException) -> TaskgateError:
     denied = exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError
     if isinstance(error, denied) or said.startswith(_DENIED):
         return StoreError(f"Redis refuses this gateway: {said}", code="REDIS_REFUSES")
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return StoreError(f"the certificate of Redis is not believed: {said}", code="REDIS_UNTRUSTED")
     passing = exceptions.BusyLoadingError | exceptions.ReadOnlyError | exceptions.ClusterDownError
     if isinstance(error, passing) or said.startswith(_PASSING) or isinstance(error, _AWAY):
         return away(said)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import Connection
@@ -43,7 +44,9 @@ class News:
         self._hearers[pattern.encode()] = (deliver, on_gap)
 
     async def start(self) -> None:
-        connection = await self._subscribed()
+        connection = None
+        with suppress(Unavailable):  # as after a cut
+            connection = await self._subscribed()
         self.tasks.spawn(self._listen(connection), name="redis news")
 
     async def stop(self) -> None:
@@ -64,19 +67,21 @@ class News:
             raise
         return connection
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _listen(self, connection: Connection | None) -> None:
         try:
             while True:
-                try:
-                    await self._hear(connection)
-                except (RedisError, OSError, Unavailable) as error:
-                    _log.warning("news from other gateways are cut: %s", translated(error))
-                await hang_up(connection)
+                if connection is not None:
+                    try:
+                        await self._hear(connection)
+                    except (RedisError, OSError, Unavailable) as error:
+                        _log.warning("news from other gateways are cut: %s", translated(error))
+                    await hang_up(connection)
                 connection = await self._returned()
                 for _, on_gap in self._hearers.values():
                     on_gap()
         finally:
-            await hang_up(connection)
+            if connection is not None:
+                await hang_up(connection)
 
     async def _hear(self, connection: Connection) -> None:
         is_asked = False

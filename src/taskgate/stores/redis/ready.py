@@ -13,6 +13,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, groupby
 
@@ -71,7 +72,8 @@ class RedisReadyQueue:
 
     async def start(self) -> None:
         """Mark the index as one that is known: whoever starts offers all queued runs anyway."""
-        await self._connection.call("HSETNX", f"{self._prefix}state", "born", self._sender)
+        with suppress(NotNow):  # it is told as a loss when it comes
+            await self._connection.call("HSETNX", f"{self._prefix}state", "born", self._sender)
         self.tasks.spawn(self._tell_losses(), name="ready queue losses")
 
     async def stop(self) -> None:
