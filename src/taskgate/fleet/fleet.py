@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 from taskgate.clock import Clock
-from taskgate.errors import NotFound, NotNow, StoreError
+from taskgate.errors import Forbidden, NotFound, NotNow, StoreError
 from taskgate.fleet.holder import Holder, Labels
 from taskgate.fleet.neighbours import Neighbours, Penman, WorkerPost
 from taskgate.fleet.ports import Roster, WorkerRecord
@@ -65,7 +65,8 @@ class Fleet:
         return self._holders.get(worker_id)
 
     async def join(self, holder: Holder) -> None:
-        """Seat the holder, close an older connection of the same worker, and write the roster."""
+        """Seat the holder, close an older connection of the same worker, and write the roster. Forbidden, and nobody
+        is seated, where another site has used this id first."""
         earlier = self._holders.get(holder.id)
         if earlier is not None:
             self._unseat(earlier)
@@ -75,8 +76,10 @@ class Fleet:
         self.generation += 1
         if earlier is not None:
             earlier.seat.close(REPLACED, "replaced by a newer connection")
-        if holder.target == WORKERS:
-            await self._roster.save(_record(holder, self._clock.now()))
+        if holder.target == WORKERS and not await self._roster.save(_record(holder, self._clock.now())):
+            if self._holders.get(holder.id) is holder:
+                self._unseat(holder)
+            raise Forbidden(f"the worker id {holder.id} is taken", code="WORKER_ID_TAKEN")
 
     async def leave(self, holder: Holder) -> bool:
         """Unseat the holder if it still is the one seated under its id; a store that is away does not hinder it."""

@@ -28,10 +28,11 @@ class WorkerRecord:
 
 
 class Roster(Protocol):
-    """Workers by (site, id)."""
+    """Workers by id; an id belongs to the site that used it first."""
 
-    async def save(self, record: WorkerRecord) -> None:
-        """Insert or replace; `first_seen_at` of an earlier record is kept."""
+    async def save(self, record: WorkerRecord) -> bool:
+        """Insert or replace; `first_seen_at` of an earlier record is kept. False, and nothing is changed, where the id
+        is another site's: of two that come at once, the first to be written has it."""
         ...
 
     async def find(self, worker_id: str) -> WorkerRecord | None: ...

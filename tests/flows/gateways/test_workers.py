@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from taskgate.errors import NotFound
+from taskgate.errors import Forbidden, NotFound
 from taskgate.events import WorkerJoined
 from taskgate.fleet.neighbours import EACH_S, KEEP_S, WorkerPost
 from taskgate.runs.run import Outcome, Status
@@ -86,6 +86,20 @@ async def test_many_workers_are_described_now_and_then_and_at_once_when_one_come
     assert len(made) == 2
     await there.neighbours.turn()
     assert len(made) == 3
+
+
+async def test_one_new_id_of_two_sites_at_two_gateways_is_the_first_ones(pair: Pair) -> None:
+    """Both were let in, because nobody had the id; the row decides, and stays as the first has written it."""
+    here, there = pair
+    first, second = (Crew(house, "w1", tasks=("work",), credit=1) for house in pair)
+    first.holder.site_id, second.holder.site_id = "site-a", "site-b"
+    await here.gateway.fleet.join(first.holder)
+    with pytest.raises(Forbidden, match="WORKER_ID_TAKEN"):
+        await there.gateway.fleet.join(second.holder)
+    assert await there.gateway.fleet.leave(second.holder) is False
+    assert there.gateway.fleet.find("w1") is None
+    (record,) = await here.gateway.stores.roster.all()
+    assert (record.site_id, record.gone_at) == ("site-a", None)
 
 
 async def test_workers_of_a_gateway_that_died_are_offline_after_a_while(pair: Pair) -> None:
@@ -246,19 +260,21 @@ async def test_a_queue_has_the_workers_of_all_gateways_wherever_it_is_asked_for(
 
 
 async def test_inv_a1_a_namesake_of_another_site_cannot_answer_for_a_worker(pair: Pair) -> None:
-    """Two sites that use a new name at the same moment at two gateways: a name alone is no receipt."""
+    """Even where another site got the name behind an operator's back: a name alone is no receipt."""
     here, there = pair
     crew = await arrives(here, "w1", "work")
     run = await here.submit("work", 1)
     await here.until(lambda: crew.offers)
     crew.begin(crew.offers[0])
     stranger = Crew(there, "w1", tasks=("work",), credit=0, site_id="other")
+    await there.gateway.stores.roster.remove("w1")
     await there.gateway.fleet.join(stranger.holder)
     bare = TaskResult(run_id=run.id, attempt=0, status="ok", result=msgspec.Raw(b"2"))
     (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
     assert ack.verdict == "stale"
     assert (await here.run(run)).is_open
     same = Crew(there, "w1", tasks=("work",), credit=0)
+    await there.gateway.stores.roster.remove("w1")
     await there.gateway.fleet.join(same.holder)
     (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
     assert ack.verdict == "applied"

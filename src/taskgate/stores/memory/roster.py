@@ -16,10 +16,13 @@ class MemoryRoster:
     def __init__(self) -> None:
         self._by_id: dict[str, WorkerRecord] = {}
 
-    async def save(self, record: WorkerRecord) -> None:
+    async def save(self, record: WorkerRecord) -> bool:
         earlier = self._by_id.get(record.worker_id)
+        if earlier is not None and earlier.site_id != record.site_id:
+            return False
         first_seen_at = record.first_seen_at if earlier is None else earlier.first_seen_at
         self._by_id[record.worker_id] = replace(record, first_seen_at=first_seen_at)
+        return True
 
     async def find(self, worker_id: str) -> WorkerRecord | None:
         return self._by_id.get(worker_id)

@@ -23,8 +23,8 @@ class PostgresRoster:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def save(self, record: WorkerRecord) -> None:
-        await self._pool.fetch(
+    async def save(self, record: WorkerRecord) -> bool:
+        saved = await self._pool.fetch(
             sql("worker_save"),
             record.worker_id,
             record.site_id,
@@ -33,6 +33,7 @@ class PostgresRoster:
             record.gone_at,
             msgspec.json.encode(record),
         )
+        return bool(saved)
 
     async def find(self, worker_id: str) -> WorkerRecord | None:
         rows = await self._pool.fetch(sql("worker_find"), worker_id)

@@ -23,8 +23,8 @@ class SqliteRoster:
         self._writer = writer
         self._reader = reader
 
-    async def save(self, record: WorkerRecord) -> None:
-        await self._writer.submit(_save, record)
+    async def save(self, record: WorkerRecord) -> bool:
+        return await self._writer.submit(_save, record)
 
     async def find(self, worker_id: str) -> WorkerRecord | None:
         return await self._reader.submit(_find, worker_id)
@@ -39,7 +39,8 @@ class SqliteRoster:
         return await self._writer.submit(_remove, worker_id)
 
 
-def _save(connection: apsw.Connection, items: list[WorkerRecord]) -> list[None]:
+def _save(connection: apsw.Connection, items: list[WorkerRecord]) -> list[bool]:
+    saved: list[bool] = []
     for record in items:
         connection.execute(
             sql("worker_save"),
@@ -58,7 +59,8 @@ def _save(connection: apsw.Connection, items: list[WorkerRecord]) -> list[None]:
                 _text(record.metadata),
             ),
         )
-    return [None] * len(items)
+        saved.append(connection.changes() > 0)
+    return saved
 
 
 def _find(connection: apsw.Connection, items: list[str]) -> list[WorkerRecord | None]:

@@ -5,6 +5,7 @@ Subclass it with a fixture `roster`.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from taskgate.fleet.ports import Roster, WorkerRecord
@@ -38,9 +39,22 @@ class RosterContract:
 
     async def test_the_first_sight_is_kept(self, roster: Roster) -> None:
         await roster.save(worker())
-        await roster.save(worker(first_seen_at=200.0, last_seen_at=200.0, slots=8, tasks=(), labels={}, site_id="*"))
-        again = worker(last_seen_at=200.0, slots=8, tasks=(), labels={}, site_id="*")
+        await roster.save(worker(first_seen_at=200.0, last_seen_at=200.0, slots=8, tasks=(), labels={}))
+        again = worker(last_seen_at=200.0, slots=8, tasks=(), labels={})
         assert await roster.all() == [again]
+
+    async def test_an_id_is_the_first_sites_that_used_it(self, roster: Roster) -> None:
+        """Two sites that come with one new id at two gateways: both have looked and found nobody."""
+        sites = [f"site-{number}" for number in range(8)]
+        saved = await asyncio.gather(*[roster.save(worker(site_id=site, labels={"of": site})) for site in sites])
+        assert saved.count(True) == 1
+        first = worker(site_id=sites[saved.index(True)], labels={"of": sites[saved.index(True)]})
+        assert await roster.all() == [first]
+        assert await roster.save(replace(first, last_seen_at=200.0)) is True
+        assert await roster.save(worker(site_id="*", last_seen_at=300.0)) is False
+        assert await roster.find("gpu-1") == replace(first, last_seen_at=200.0)
+        await roster.remove("gpu-1")
+        assert await roster.save(worker(site_id="site-z")) is True
 
     async def test_a_site_sees_its_own_workers_by_id(self, roster: Roster) -> None:
         two, one, other = worker("two"), worker("one"), worker("zero", site_id="site-b")

@@ -1,6 +1,5 @@
 INSERT INTO workers ({worker_columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (worker_id) DO UPDATE SET
-    site_id = excluded.site_id,
     kind = excluded.kind,
     transport = excluded.transport,
     tasks = excluded.tasks,
@@ -10,3 +9,4 @@ ON CONFLICT (worker_id) DO UPDATE SET
     last_seen_at = excluded.last_seen_at,
     gone_at = excluded.gone_at,
     metadata = excluded.metadata
+WHERE workers.site_id = excluded.site_id
