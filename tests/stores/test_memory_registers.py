@@ -41,8 +41,12 @@ class TestRoster(RosterContract):
 
 class TestServiceBook(ServiceBookContract):
     @pytest.fixture
-    def service_book(self) -> MemoryServiceBook:
-        return MemoryServiceBook()
+    def leadership(self) -> MemoryLeadership:
+        return MemoryLeadership(ManualClock())
+
+    @pytest.fixture
+    def service_book(self, leadership: MemoryLeadership) -> MemoryServiceBook:
+        return MemoryServiceBook(leadership)
 
 
 class TestMandates(MandateContract):

@@ -11,6 +11,8 @@ from taskgate.clock import SystemClock
 from taskgate.stores.postgres.calls import PostgresCallRecords
 from taskgate.stores.postgres.catalogue import PostgresCatalogue
 from taskgate.stores.postgres.keys import PostgresKeyRing
+from taskgate.stores.postgres.leadership import PostgresLeadership
+from taskgate.stores.postgres.moments import moment_of
 from taskgate.stores.postgres.pool import Pool
 from taskgate.stores.postgres.roster import PostgresRoster
 from taskgate.stores.postgres.services import PostgresServiceBook
@@ -23,7 +25,7 @@ from taskgate.testing.contracts.roster import RosterContract
 from taskgate.testing.contracts.services import ServiceBookContract
 from tests.servers.postgres import Postgres
 
-TABLES = ("definitions", "current_definitions", "keys", "workers", "services", "calls")
+TABLES = ("definitions", "current_definitions", "keys", "workers", "services", "calls", "leaders")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,10 @@ class TestRoster(RosterContract):
 
 
 class TestServiceBook(ServiceBookContract):
+    @pytest.fixture
+    def leadership(self, pool: Pool) -> PostgresLeadership:
+        return PostgresLeadership(pool, moment_of(SystemClock()))
+
     @pytest.fixture
     def service_book(self, pool: Pool) -> PostgresServiceBook:
         return PostgresServiceBook(pool)

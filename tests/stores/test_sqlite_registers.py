@@ -57,6 +57,10 @@ class TestRoster(RosterContract):
 
 class TestServiceBook(ServiceBookContract):
     @pytest.fixture
+    def leadership(self, store: SqliteStore) -> SqliteLeadership:
+        return store.leadership
+
+    @pytest.fixture
     def service_book(self, store: SqliteStore) -> SqliteServiceBook:
         return store.services
 

@@ -6,24 +6,40 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from taskgate.errors import Unavailable
 from taskgate.identity.principal import Principal
 from taskgate.routes.service import Service
 
 
+class Turn(NamedTuple):
+    """A turn at changing services: the duty under which it was given, and the epoch of whoever has it."""
+
+    duty: str
+    epoch: int
+
+
 class ServiceBook(Protocol):
-    """Registered services, kept over restarts. Saving a name again replaces it."""
+    """Registered services, kept over restarts. Saving a name again replaces it. With `under` a change is judged in the
+    transaction that writes it: Unavailable (TURN_LOST), and nothing is changed, where somebody else has had the turn
+    since."""
 
-    async def save(self, service: Service) -> None: ...
+    async def save(self, service: Service, *, under: Turn | None = None) -> None: ...
 
-    async def remove(self, name: str) -> bool: ...
+    async def remove(self, name: str, *, under: Turn | None = None) -> bool: ...
 
     async def load(self) -> list[Service]:
         """All of them, in the order of their first registration."""
         ...
+
+
+def turn_lost() -> Unavailable:
+    """What a change is told that took longer than its turn."""
+    detail = "this change took so long that another gateway made its own; ask again"
+    return Unavailable(detail, code="TURN_LOST", retry_after_s=1.0)
 
 
 class DocumentSource(Protocol):

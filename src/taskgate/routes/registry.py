@@ -79,6 +79,7 @@ class Registry:
         self._looked_at: dict[str, float] = {}
         self.standing = Standing(bus, clock)
         self.sharing = None if share is None else share(self.standing)
+        self._shelf = book if self.sharing is None else self.sharing  # where changes are written
         self._turns = Turns() if self.sharing is None else Turns(self.sharing.turn)
         self.tasks = TaskSet()
         self.asking = Asking(self.standing, presence, clock=clock)
@@ -264,19 +265,19 @@ class Registry:
         if old is not None:
             service = msgspec.structs.replace(service, registered_at=old.registered_at)
         self._unwritten.discard(service.name)
-        await self._book.save(service)
+        await self._shelf.save(service)
         self.standing.put([service])
 
     async def _replace(self, old: Service, fresh: Service) -> None:
         if self.standing.services.get(old.name) is not old:
             return
         _raise_clash(self.standing.clash(fresh), fresh)
-        await self._book.save(fresh)
+        await self._shelf.save(fresh)
         self.standing.put([fresh], is_renewed=False)
 
     async def _withdraw(self, service: Service) -> None:
         if service.name in self.standing.services:
-            await self._book.remove(service.name)
+            await self._shelf.remove(service.name)
             self.standing.drop([service.name])
 
     async def _forget(self, names: list[str]) -> None:
@@ -286,7 +287,7 @@ class Registry:
             self.standing.drop(names)
             self._unwritten.update(names)
         for name in sorted(self._unwritten):
-            await self._book.remove(name)
+            await self._shelf.remove(name)
             self._unwritten.discard(name)
 
     async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

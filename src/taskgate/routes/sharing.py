@@ -2,6 +2,8 @@
 
 Changes are made by one gateway at a time: it takes the turn, reads what stands, judges, saves, tells the others and
 gives the turn back; so two newcomers never get one path, and of two that come at once the first to have the turn wins.
+What is written is written under the epoch of the turn, judged in the transaction that writes it: a gateway that stood
+still in the middle of a change until another one had the turn changes nothing any more.
 The others read the book again when they hear of it, and now and then in any case.
 
 Renewals write nothing. They are told by name, and the moment of each is on the board too: a renewal at any gateway
@@ -22,7 +24,7 @@ from taskgate.clock import Clock
 from taskgate.fleet.neighbours import GatewayPost, Neighbours
 from taskgate.lifespan import TaskSet
 from taskgate.rereading import Announcer, News, Rereader
-from taskgate.routes.ports import ServiceBook
+from taskgate.routes.ports import ServiceBook, Turn
 from taskgate.routes.service import Service
 from taskgate.routes.standing import Standing
 
@@ -70,6 +72,7 @@ class Sharing:
         self._neighbours = neighbours
         self._name = name
         self._clock = clock
+        self._held: Turn | None = None
         self._renewed: set[str] = set()
         self._to_tell = asyncio.Event()
         self._news = Rereader(self.read, signals=signals, topic=TOPIC, name=name, every_s=REREAD_S)
@@ -100,14 +103,24 @@ class Sharing:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """What is done within is done by no other gateway meanwhile, and upon what all of them did before."""
-        while await self._turn.campaign(TOPIC, self._name, duration_s=TURN_S) is None:  # noqa: ASYNC110
+        while (epoch := await self._turn.campaign(TOPIC, self._name, duration_s=TURN_S)) is None:  # noqa: ASYNC110
             await asyncio.sleep(TURN_PAUSE_S)
+        self._held = Turn(TOPIC, epoch)
         try:
             await self.read()
             yield
         finally:
+            self._held = None
             await self._news.changed()
             await self._turn.resign(TOPIC, self._name)
+
+    async def save(self, service: Service) -> None:
+        """Write a service within the turn. Unavailable (TURN_LOST) once it is somebody else's."""
+        await self._book.save(service, under=self._held)
+
+    async def remove(self, name: str) -> bool:
+        """Remove one within the turn. Unavailable (TURN_LOST) once it is somebody else's."""
+        return await self._book.remove(name, under=self._held)
 
     async def read(self) -> None:
         """Let stand what the book has. A reading that began before a change made here does not undo it."""

@@ -117,7 +117,7 @@ def _in_memory(clock: Clock, sharing: Sharing, bounds: JournalSettings) -> Store
         roster=MemoryRoster(),
         leadership=leadership,
         signals=sharing.signals,
-        services=MemoryServiceBook(),
+        services=MemoryServiceBook(leadership),
         calls=MemoryCallRecords(),
         token_book=MemoryTokenBook(clock),
         buckets=sharing.buckets,

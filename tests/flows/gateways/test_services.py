@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from taskgate.errors import Conflict
+from taskgate.errors import Conflict, Unavailable
 from taskgate.routes.registration import Registration, WantedRoute
+from taskgate.routes.sharing import TURN_S
 from taskgate.runs.ports import GAP
 from tests.flows.gateways.pair import Neighbour, eventually
 from tests.flows.runs.house import ADMIN
@@ -51,6 +52,34 @@ async def test_inv_p3_of_two_that_want_one_path_at_once_one_gets_it_everywhere(p
         name for name, answer in zip(("one", "two"), told, strict=True) if isinstance(answer, Conflict)
     }
     await eventually(lambda: set(standing(here)) == set(standing(there)) == winner)
+
+
+async def test_inv_f5_a_gateway_that_stood_still_in_its_turn_writes_nothing_afterwards(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has judged, and is paused before it writes for longer than its turn; the other registers the same path."""
+    here, there = pair
+    book = here.gateway.stores.services
+    real, has_judged, goes_on = book.save, asyncio.Event(), asyncio.Event()
+
+    async def paused(service: Any, **options: Any) -> None:
+        if service.name == "slow":
+            has_judged.set()
+            await goes_on.wait()
+        await real(service, **options)
+
+    monkeypatch.setattr(book, "save", paused)
+    slow = asyncio.create_task(here.gateway.registry.register(ADMIN, asked("slow")))
+    await has_judged.wait()
+    here.clock.advance(TURN_S + 1.0)
+    await there.gateway.registry.register(ADMIN, asked("quick"))
+    goes_on.set()
+    with pytest.raises(Unavailable, match=r"TURN_LOST|STORE_SLOW"):
+        await slow
+    await eventually(lambda: set(standing(here)) == set(standing(there)) == {"quick"})
+    assert [service.name for service in await book.load()] == ["quick"]
+    with pytest.raises(Conflict):
+        await here.gateway.registry.register(ADMIN, asked("slow"))
 
 
 async def test_a_lease_that_is_renewed_at_one_counts_at_the_other(pair: Pair) -> None:

@@ -11,6 +11,7 @@ from taskgate.bus import Bus
 from taskgate.errors import Forbidden, InvalidInput, Unavailable
 from taskgate.events import RoutesChanged
 from taskgate.identity.principal import Principal
+from taskgate.routes.ports import Turn
 from taskgate.routes.registration import Registered, Registration, WantedRoute
 from taskgate.routes.registry import Registry
 from taskgate.routes.service import Service, Snapshot
@@ -29,13 +30,13 @@ class WatchedBook(MemoryServiceBook):
         self.hold: asyncio.Event | None = None
         self.writing = asyncio.Event()
 
-    async def save(self, service: Service) -> None:
+    async def save(self, service: Service, *, under: Turn | None = None) -> None:
         await self._written()
-        await super().save(service)
+        await super().save(service, under=under)
 
-    async def remove(self, name: str) -> bool:
+    async def remove(self, name: str, *, under: Turn | None = None) -> bool:
         await self._written()
-        return await super().remove(name)
+        return await super().remove(name, under=under)
 
     async def _written(self) -> None:
         self.write_count += 1

@@ -1,15 +1,18 @@
 """The contract of `ServiceBook`: services by name, kept whole, in the order of their first registration.
 
-Subclass it with a fixture `service_book`.
+Subclass it with a fixture `service_book`, and with `leadership` on the same store.
 """
 
 from __future__ import annotations
 
 import msgspec
+import pytest
 
+from taskgate.errors import Unavailable
 from taskgate.routes.policy import Alternative, Fallback, Policy, RateLimit, Timeouts
-from taskgate.routes.ports import ServiceBook
+from taskgate.routes.ports import ServiceBook, Turn
 from taskgate.routes.service import Route, Service, digest_of
+from taskgate.runs.ports import Leadership
 
 
 def service(name: str = "math", **changes: object) -> Service:
@@ -48,7 +51,7 @@ def service(name: str = "math", **changes: object) -> Service:
 
 
 class ServiceBookContract:
-    """Fixture: `service_book`, an empty ServiceBook."""
+    """Fixtures: `service_book`, an empty ServiceBook, and `leadership`, which gives its turns."""
 
     async def test_a_service_comes_back_as_it_was_saved(self, service_book: ServiceBook) -> None:
         bare = Service(name="bare", base_url="http://127.0.0.1:8082")
@@ -84,3 +87,25 @@ class ServiceBookContract:
         await service_book.save(service("Math"))
         assert await service_book.remove("MATH") is False
         assert len(await service_book.load()) == 2
+
+    async def test_inv_f5_who_lost_the_turn_changes_nothing(
+        self, service_book: ServiceBook, leadership: Leadership
+    ) -> None:
+        await service_book.save(service("kept"))
+        first = Turn("services", await leadership.campaign("services", "one", duration_s=60.0) or 0)
+        await service_book.save(service("a"), under=first)
+        await leadership.resign("services", "one")
+        second = Turn("services", await leadership.campaign("services", "two", duration_s=60.0) or 0)
+        for change in (
+            service_book.save(service("b"), under=first),
+            service_book.save(service("kept", base_url="https://late.example"), under=first),
+            service_book.remove("kept", under=first),
+            service_book.remove("unknown", under=first),
+        ):
+            with pytest.raises(Unavailable, match="TURN_LOST"):
+                await change
+        assert await service_book.load() == [service("kept"), service("a")]
+        assert await service_book.remove("a", under=second) is True
+        assert await service_book.remove("a", under=second) is False
+        await service_book.save(service("b"), under=second)
+        assert await service_book.load() == [service("kept"), service("b")]

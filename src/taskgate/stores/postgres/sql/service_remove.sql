@@ -1,1 +1,3 @@
-DELETE FROM services WHERE name = $1 RETURNING 1
+WITH {mandate},
+gone AS (DELETE FROM services WHERE name = $3::text AND {mandated} RETURNING 1)
+SELECT {mandated} AS stands, EXISTS (SELECT FROM gone) AS is_gone

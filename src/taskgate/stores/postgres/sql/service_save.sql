@@ -1,2 +1,4 @@
-INSERT INTO services (name, content) VALUES ($1, $2)
+WITH {mandate}
+INSERT INTO services (name, content) SELECT $3::text, $4::bytea WHERE {mandated}
 ON CONFLICT (name) DO UPDATE SET content = excluded.content
+RETURNING 1
