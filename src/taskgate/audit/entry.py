@@ -53,6 +53,15 @@ class Entry(Struct, frozen=True, gc=False):
         return _deeds.decode(self.content)
 
 
+def storable(text: str) -> str:
+    """A text that every store can keep and a terminal can show: what is not printable stands as its escape, what is too
+    long is cut. Somebody's odd name must not keep a deed out of the log, nor a deed from being done."""
+    if len(text) <= MAX_TEXT and text.isprintable():
+        return text
+    shown = (one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text[:MAX_TEXT])
+    return "".join(shown)[:MAX_TEXT]
+
+
 def encoded(deed: Deed) -> bytes:
     """The bytes that are kept and hashed."""
     return msgspec.json.encode(deed, order="deterministic")

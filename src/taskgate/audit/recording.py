@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from taskgate.audit.chain import Ends
-from taskgate.audit.entry import MAX_TEXT, Actor, Deed, Entry, Outcome
+from taskgate.audit.entry import Actor, Deed, Entry, Outcome, storable
 from taskgate.audit.ports import AuditFilter, AuditLog
 from taskgate.audit.settings import AuditSettings
 from taskgate.clock import Clock
@@ -52,7 +52,14 @@ class Audit:
 
     async def write(self, deed: Deed, outcome: Outcome, *, detail: Mapping[str, Any] | None = None) -> None:
         """Write the deed with this outcome, durably; Unavailable (AUDIT_AWAY) where that is not possible."""
-        told = replace(deed, at=self._clock.now(), outcome=outcome, subject=deed.subject[:MAX_TEXT])
+        told = replace(
+            deed,
+            at=self._clock.now(),
+            outcome=outcome,
+            actor=replace(deed.actor, id=storable(deed.actor.id), user_id=storable(deed.actor.user_id)),
+            subject=storable(deed.subject),
+            request_id=storable(deed.request_id),
+        )
         if detail is not None:
             told = replace(told, detail=dict(detail))
         try:
@@ -128,7 +135,7 @@ def actor_of(principal: Principal, address: str = "") -> Actor:
     """Who acts, as the log tells it."""
     return Actor(
         id=principal.id,
-        name=principal.name[:MAX_TEXT],
+        name=storable(principal.name),
         kind=principal.kind,
         site_id=principal.site_id,
         user_id=principal.user_id,

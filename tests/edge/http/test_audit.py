@@ -159,3 +159,24 @@ async def test_concurrent_deeds_make_one_chain(house: House) -> None:
         *(house.ask("POST", "/v1/keys", {"name": "n", "scopes": ["read"]}, key=admin) for _ in range(9))
     )
     assert [one["seq"] for one in await written(house)] == list(range(1, 19))
+
+
+async def test_an_odd_name_keeps_no_deed_from_being_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL keeps no NUL in a text: a deed about one is told with its escape, and never answered with 503."""
+    log = house.gateway.stores.audit
+    append = log.append
+
+    async def as_postgres(deeds: Sequence[Deed]) -> list[Entry]:
+        for deed in deeds:
+            if "\x00" in deed.subject + deed.actor.id + deed.request_id:
+                raise Unavailable("22021")
+        return await append(deeds)
+
+    monkeypatch.setattr(log, "append", as_postgres)
+    key = await house.key("admin", name="auditor")
+    reply = await house.ask("POST", "/v1/tokens/revoke", {"subject": "a\u0000b"}, key=key)
+    assert reply.status in (204, 422), reply.body
+    told = await written(house, "&action=token.revoke")
+    assert [one["outcome"] for one in told] == ["begun", "done" if reply.status == 204 else "refused"]
+    if reply.status == 204:
+        assert told[-1]["subject"] == r"a\x00b"
