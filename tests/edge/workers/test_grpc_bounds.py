@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from taskgate.edge.gate import Gate
+from taskgate.edge.grpc import owning
 from taskgate.edge.grpc.admission import Admission, Call, Context
-from taskgate.edge.grpc.owning import MOST_HELD
 from taskgate.edge.grpc.peers import EARLY_S, Peers
 from taskgate.edge.grpc.polling import LONGEST_S, MOST_OFFERS
 from taskgate.edge.grpc.rates import CallRates
@@ -43,9 +43,10 @@ async def beat(doors: Doors, count: int) -> pb.HeartbeatAck:
     return pb.HeartbeatAck.FromString(await doors.call("Heartbeat", request.SerializeToString()))
 
 
-async def test_a_call_names_at_most_so_many_runs(doors: Doors) -> None:
-    assert len((await beat(doors, MOST_HELD)).stop) == MOST_HELD
-    error = await failure(beat(doors, MOST_HELD + 1))
+async def test_a_call_names_at_most_so_many_runs(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owning, "MOST_HELD", 5)
+    assert len((await beat(doors, 5)).stop) == 5
+    error = await failure(beat(doors, 6))
     assert (error.code(), trailer(error, "error-code")) == (grpc.StatusCode.INVALID_ARGUMENT, "TOO_MANY_HELD")
 
 
