@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from taskgate.errors import TaskgateError
 
 _log = logging.getLogger(__name__)
 CANCEL_AGAIN_S = 0.5
+T = TypeVar("T")
 
 
 class Part(Protocol):
@@ -112,3 +113,27 @@ class TaskSet:
                 task.cancel()
             ended, _ = await asyncio.wait(tasks, timeout=CANCEL_AGAIN_S)
             self._tasks.difference_update(ended)
+
+
+class Finisher:
+    """Work that is finished once it is begun, whatever becomes of who asked for it."""
+
+    def __init__(self) -> None:
+        self._going: set[asyncio.Task[Any]] = set()
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns or raises. A caller who is cancelled leaves it to go on by itself."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._going.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def rest(self) -> None:
+        """Wait until all of it has ended."""
+        while self._going:
+            await asyncio.wait(tuple(self._going))
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._going.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever still waits

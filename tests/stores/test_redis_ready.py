@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +156,25 @@ async def test_what_is_offered_in_one_turn_goes_in_together(ready: RedisReadyQue
 def _published(redis: Redis) -> int:
     told = redis.command("INFO", "commandstats").partition("cmdstat_publish:calls=")[2]
     return int(told.partition(",")[0] or 0)
+
+
+async def test_f10_a_server_that_comes_back_ends_the_longest_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Losses are told less and less often while they go on; a return is told at once all the same."""
+    monkeypatch.setattr("taskgate.stores.redis.ready.pauses", lambda _: itertools.repeat(3600.0))
+    server = Redis(tmp_path / "redis")
+    server.start()
+    try:
+        async with joined(server.url) as gateway:
+            server.kill()
+            while gateway.connection.is_up:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            await gateway.ready.offer(refs(1))  # left to the ledger: that is a loss, and the pause begins
+            await asyncio.sleep(0.05)
+            signal = gateway.ready.listen()
+            server.start()
+            async with asyncio.timeout(PATIENCE_S):
+                assert await signal.changed() == set()
+    finally:
+        server.stop()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -20,11 +21,12 @@ from taskgate.events import RunAccepted
 from taskgate.histogram import Histogram
 from taskgate.identity.principal import Principal
 from taskgate.ids import new_id
+from taskgate.lifespan import Finisher
 from taskgate.runs.chain import advance_at, queue_of
 from taskgate.runs.definitions import Definitions, Known
 from taskgate.runs.dispatcher import Dispatcher
 from taskgate.runs.matching import Matcher
-from taskgate.runs.ports import Added, AddVerdict, Grant, RunLedger
+from taskgate.runs.ports import AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.settings import RunSettings
 from taskgate.wire.depth import DEEPEST, is_too_deep
@@ -85,6 +87,7 @@ class Intake:
         self._settings = settings
         self._probe = probe
         self._look_again = look_again
+        self._finisher = Finisher()
         self.closed = False
         self.leaving = False
         self.took = Histogram()  # seconds per accepted call, for telemetry
@@ -107,21 +110,33 @@ class Intake:
             except TaskgateError as error:
                 verdicts[place] = error
         if runs:
-            for place, verdict in zip(places, await self._commit(runs), strict=True):
+            for place, verdict in zip(places, await self._in_time(runs), strict=True):
                 verdicts[place] = verdict
             self.took.took(self._clock.monotonic() - began)
         return [verdict for verdict in verdicts if verdict is not None]
 
-    async def _commit(self, runs: list[Run]) -> list[Accepted | TaskgateError]:
+    async def _in_time(self, runs: list[Run]) -> list[Accepted | TaskgateError]:
+        """The verdicts of a commit. Whoever leaves or is told to come again leaves it behind as it is: what becomes
+        durable all the same is given out at once, not when somebody looks for what was forgotten."""
+        try:
+            async with asyncio.timeout(COMMIT_S) as limit:
+                return await self._finisher.finish(self._commit(runs, limit))
+        except TimeoutError:
+            detail = "the store does not answer; the same Idempotency-Key finds what it accepted meanwhile"
+            raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
+
+    async def _commit(self, runs: list[Run], limit: asyncio.Timeout) -> list[Accepted | TaskgateError]:
         grants: dict[str, Grant] = {}
         for run in runs:
             if run.status is Status.QUEUED and (grant := self._matcher.reserve(run)) is not None:
                 grants[run.id] = grant
         try:
-            added = await self._added(runs, grants)
+            added = await self._ledger.add(runs, grants)
         except BaseException:
             self._matcher.release(grants.values())
             raise
+        with suppress(RuntimeError):  # nobody waits any more
+            limit.reschedule(None)  # it is durable: the caller is told so, however long giving it out takes
         self._probe("add|offer")
         verdicts: list[Accepted | TaskgateError] = []
         waiting: list[Run] = []
@@ -153,14 +168,6 @@ class Intake:
             return
         self._matcher.note(run.queue for run in waiting)  # from now on nobody gets ahead of them
         self._dispatcher.tasks.spawn(self._dispatcher.enqueue(waiting), name="dispatcher offer")
-
-    async def _added(self, runs: list[Run], grants: dict[str, Grant]) -> Sequence[Added]:
-        try:
-            async with asyncio.timeout(COMMIT_S):
-                return await self._ledger.add(runs, grants)
-        except TimeoutError:
-            detail = "the store does not answer; the same Idempotency-Key finds what it accepted meanwhile"
-            raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
 
     def _made(self, principal: Principal, submission: Submission, now: float) -> Run:
         known = self._known(principal, submission)

@@ -1,9 +1,9 @@
 """Time's own work on runs: expired leases, due timers, overdue tries, old rows, a ready queue that lost something.
 
 Everything it finds comes from the ledger, so nothing is missed by a restart; a timer fires at least once and
-takes effect once, because its move is a compare-and-set (INV-T10). Tries that take too long are ended by the gateway
-whose worker has them. All else is done by one janitor at a time: it leads the duty `janitor`, and the commit of each of
-its moves asks whether it still does (INV-F5).
+takes effect once, because its move is a compare-and-set (INV-T10). A run that cannot be moved holds up no other. Tries
+that take too long are ended by the gateway whose worker has them. All else is done by one janitor at a time: it leads
+the duty `janitor`, and the commit of each of its moves asks whether it still does (INV-F5).
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Janitor:
         """Move the runs, then tell the holders of those that moved; a renewal that came first keeps its lease."""
         helds = [self._leases.of_run(change.run.id, change.run.attempt) for change in changes]
         count = 0
-        for held, settled in zip(helds, await self._settler.settle(changes, under=self._mandate), strict=True):
+        for held, settled in zip(helds, await self._settler.settle_apart(changes, under=self._mandate), strict=True):
             if settled.verdict is Applied.APPLIED:
                 count += 1
                 if held is not None:

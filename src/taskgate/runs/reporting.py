@@ -118,7 +118,7 @@ class Reports:
                 code="START_TO_CLOSE_TIMEOUT", message="the try took longer than its limit", error_class="timeout"
             )
             changes.append(Change(held.run, happenings.Failed(error=error, started_at=held.started_at)))
-        await self._settler.settle(changes)
+        await self._settler.settle_apart(changes)
         for held in helds:
             self.release(held, order="timeout")
 

@@ -17,7 +17,9 @@ from msgspec import Struct
 
 from taskgate.bus import Bus
 from taskgate.clock import Clock
+from taskgate.errors import NotNow, StoreError
 from taskgate.events import RunFinished, RunMoved
+from taskgate.lifespan import Finisher
 from taskgate.runs.chain import moved
 from taskgate.runs.definitions import Definitions
 from taskgate.runs.happenings import CancelAsked, Event, Stale, Succeeded, Undefined
@@ -69,10 +71,32 @@ class Settler:
         self._requeue = requeue
         self._dequeue = dequeue
         self._on_timer = on_timer
+        self._finisher = Finisher()
 
     async def settle(self, changes: Sequence[Change], *, under: Mandate | None = None) -> list[Settled]:
         """One verdict per change, in order, all committed together. A change that is illegal by now is stale, and so is
-        everything that is decided under a mandate which somebody else has by now."""
+        everything that is decided under a mandate which somebody else has by now. A caller who leaves leaves it to be
+        finished: what was committed is told and queued."""
+        return await self._finisher.finish(self._settled(changes, under))
+
+    async def settle_apart(self, changes: Sequence[Change], *, under: Mandate | None = None) -> list[Settled]:
+        """As `settle`, but a change that fails by itself holds up no other: it is logged, and stale. Raises what is
+        the store's alone: NotNow, and a StoreError that says what an operator has to mend."""
+        try:
+            return await self.settle(changes, under=under)
+        except NotNow:
+            raise
+        except Exception as error:
+            if isinstance(error, StoreError) and error.code != StoreError.default_code:
+                raise
+            if len(changes) == 1:
+                _log.error("run %s cannot be moved (%s); the others are", changes[0].run.id, error, exc_info=error)
+                return [Settled(Applied.STALE, changes[0].run)]
+        half = len(changes) // 2
+        parts = (changes[:half], changes[half:])
+        return [settled for part in parts for settled in await self.settle_apart(part, under=under)]
+
+    async def _settled(self, changes: Sequence[Change], under: Mandate | None) -> list[Settled]:
         settled = [Settled(Applied.STALE, change.run) for change in changes]
         moves: list[Move] = []
         places: list[int] = []

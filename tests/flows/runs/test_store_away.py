@@ -191,4 +191,5 @@ async def test_f12_a_submit_is_told_to_wait_while_the_store_hangs_and_its_key_fi
     go_on.set()
     (first,) = await under_way[0]
     assert (await house.submit("work", idempotency_key="k")).id == first.run.id
-    assert not crew.holder.held, "the place that was kept for it is free again"
+    await house.until(lambda: crew.offers)
+    assert [offer.run_id for offer in crew.offers] == [first.run.id], "what became durable is given out at once"

@@ -67,7 +67,8 @@ class RedisReadyQueue:
         self._has_lost = asyncio.Event()
         self._next: _Offer | None = None
         self.tasks = TaskSet()
-        connection.on_return(self._lost)
+        self._is_back = asyncio.Event()
+        connection.on_return(self._returned)
         news.hear(self._channel, self._heard, on_gap=self._lost)
 
     async def start(self) -> None:
@@ -164,17 +165,25 @@ class RedisReadyQueue:
     def _lost(self) -> None:
         self._has_lost.set()
 
+    def _returned(self) -> None:
+        self._has_lost.set()
+        self._is_back.set()
+
     async def _tell_losses(self) -> None:
-        """Tell listeners of a loss once the server can be asked again, and less and less often where it stays so."""
+        """Tell listeners of a loss once the server can be asked again, and less and less often where it stays so. A
+        server that comes back is a new beginning: however long the pause was, it ends."""
         while True:
             await self._has_lost.wait()
             for pause_s in pauses(LONGEST_PAUSE_S):
                 self._has_lost.clear()
+                self._is_back.clear()
                 if self._connection.is_up:
                     for signal in self._signals:
                         signal.add_loss()
-                await asyncio.sleep(pause_s)
-                if not self._has_lost.is_set() and self._connection.is_up:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._is_back.wait()
+                if self._is_back.is_set() or (not self._has_lost.is_set() and self._connection.is_up):
                     break
 
 
