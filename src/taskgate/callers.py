@@ -50,7 +50,7 @@ def callers_of(ground: Ground, moves: Moves, *, past: Past) -> Callers:
     """All of it, wired to each other."""
     intake = _intake(ground, moves)
     desk = _desk(ground, moves, intake=intake, past=past)
-    run_journal = RunJournal(ground.stores.journal, RunEndings(ground.stores.book, moves.waiters))
+    run_journal = _run_journal(ground, moves)
     waits = Live(ground.bus)
     recorder = _recorder(ground)
     plane = _plane(ground, tasks=TaskDoor(intake, desk, live=waits), recorder=recorder)
@@ -74,6 +74,15 @@ def callers_of(ground: Ground, moves: Moves, *, past: Past) -> Callers:
             bus=ground.bus,
             clock=ground.clock,
         ),
+    )
+
+
+def _run_journal(ground: Ground, moves: Moves) -> RunJournal:
+    keep_s, clock = ground.settings.journal.keep_s, ground.clock
+    return RunJournal(
+        ground.stores.journal,
+        RunEndings(ground.stores.book, moves.waiters),
+        has_gone=lambda ended_at: 0 < keep_s < clock.now() - ended_at,
     )
 
 

@@ -26,6 +26,12 @@ def new_id(now: float | None = None) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def id_floor(at: float) -> str:
+    """What sorts before every id made at that moment (epoch seconds) or later, and behind every earlier one."""
+    text = f"{int(max(at, 0.0) * 1000) & 0xFFFFFFFFFFFF:012x}"
+    return f"{text[:8]}-{text[8:]}"
+
+
 def new_token() -> str:
     """A fresh 128-bit token as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)

@@ -17,9 +17,12 @@ from taskgate.clock import Clock
 from taskgate.config import Settings
 from taskgate.config.fields import describe
 from taskgate.history.archiver import Archiver
+from taskgate.history.forgetting import DUTY, Forgetting
 from taskgate.history.ports import RunArchive
 from taskgate.history.reading import History
+from taskgate.ids import new_token
 from taskgate.lifespan import Part
+from taskgate.runs.duty import Duty
 from taskgate.stores.archives import open_archive
 from taskgate.stores.guarding import Backend
 from taskgate.stores.opening import Stores
@@ -49,8 +52,9 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
     """The archive that the settings name, over these stores."""
     archive, opened, backends = open_archive(str(settings.archive.url), database_url=settings.database_url)
     audit, reading = Audit(stores.audit, clock, settings=settings.audit), AuditReading(stores.audit)
+    forgetting = _forgetting(settings, stores, clock=clock)
     if archive is None:
-        return Past(history=History(None), audit=audit, reading=reading, parts=(audit,))
+        return Past(history=History(None), audit=audit, reading=reading, parts=(audit, *forgetting))
     archiver = Archiver(
         archive,
         stores.ended,
@@ -68,9 +72,19 @@ def past_of(settings: Settings, stores: Stores, *, clock: Clock) -> Past:
         reading=reading,
         archive=archive,
         archiver=archiver,
-        parts=(audit, *opened, archiver),
+        parts=(audit, *opened, archiver, *forgetting),
         backends=backends,
     )
+
+
+def _forgetting(settings: Settings, stores: Stores, *, clock: Clock) -> tuple[Part, ...]:
+    """Who deletes journals whose time is over, or whose run is gone; nobody where everything is kept for ever."""
+    keep_s, runs_kept_s = settings.journal.keep_s, settings.runs.keep_ended_s
+    if not (keep_s or runs_kept_s):
+        return ()
+    name = new_token() if stores.is_shared else ALONE
+    duty = Duty(stores.leadership, DUTY, holder=name, term_s=settings.runs.leader_term_s, clock=clock)
+    return (Forgetting(stores.journal, stores.book, duty=duty, clock=clock, keep_s=keep_s, runs_kept_s=runs_kept_s),)
 
 
 async def note_start(past: Past, settings: Settings) -> None:

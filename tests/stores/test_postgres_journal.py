@@ -113,6 +113,7 @@ def _joined(writing: PostgresJournal, reading: PostgresJournal) -> Journal:
         read = staticmethod(reading.read)
         follow = staticmethod(reading.follow)
         seal = staticmethod(reading.seal)
+        stored = staticmethod(reading.stored)
 
         async def purge(self, subjects: Sequence[str]) -> None:
             await writing.purge(subjects)

@@ -132,8 +132,9 @@ class Archiver:
             if not refs:
                 break
             await self.keep(await self._archive.lacking(refs))
-            gone = await self._book.remove([ref.id for ref in refs])
-            await self._journal.purge(gone)
+            ids = [ref.id for ref in refs]
+            await self._journal.purge(ids)  # first: a crash in between leaves a run, which is purged again
+            gone = await self._book.remove(ids)
             count += len(gone)
         return count
 

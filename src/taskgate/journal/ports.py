@@ -60,6 +60,10 @@ class Journal(Protocol):
         """Forget these subjects, their seals too: as if they had never been."""
         ...
 
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        """Subjects of which something is kept, those between the two names, in order."""
+        ...
+
 
 class RunLogs(Protocol):
     """Logs that are uploaded in pieces (`pieces` has the rule). What a verb has answered is durable."""

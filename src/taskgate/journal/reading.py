@@ -5,6 +5,9 @@ a journal that claims an end which never happened. So the last entry is made at 
 the last stored one; it carries the count of stored entries and a hash over them, by which a reader can prove
 that it has everything (INV-L2). The journal is sealed before its end is first shown, so that every reader,
 whether it came before, during or after the end, sees the same sequence.
+
+A journal that was deleted, or whose time is over (`keep_s`), is NotFound (JOURNAL_GONE) for everybody, whoever is
+reading it just then too: an end without what came before it would prove a lie.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
+from taskgate.errors import NotFound
 from taskgate.journal.entry import Entry
 from taskgate.journal.page import Page
 from taskgate.journal.ports import Journal
@@ -40,7 +44,7 @@ class Endings(Protocol):
     """What the owner of the subjects knows about their ends."""
 
     async def of(self, subject: str) -> Ending | None:
-        """The end of a subject, None while it is open or unknown."""
+        """The end of a subject, None while it is open. NotFound (JOURNAL_GONE) where it is not there any more."""
         ...
 
     def watch(self, subject: str) -> asyncio.Future[Any]:
@@ -49,20 +53,31 @@ class Endings(Protocol):
 
 
 class RunJournal:
-    """Journals with their ends. `ask_again_s`: how late an end may be seen that nobody told this process."""
+    """Journals with their ends. `ask_again_s`: how late an end may be seen that nobody told this process. `has_gone`
+    says, of the moment of an end, whether the time of its journal is over."""
 
-    def __init__(self, journal: Journal, endings: Endings, *, ask_again_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        endings: Endings,
+        *,
+        ask_again_s: float = 5.0,
+        has_gone: Callable[[float], bool] = lambda _: False,
+    ) -> None:
         self._journal = journal
         self._endings = endings
         self._ask_again_s = ask_again_s
+        self.has_gone = has_gone
         self._results: OrderedDict[str, Entry] = OrderedDict()
         self._hashing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def read(self, run_id: str, after: int, *, limit: int) -> Page:
         """Entries after `after`, at most `limit` or a page's bytes; the last of an ended run is its result."""
-        ending = await self._endings.of(run_id)
+        ending = await self._ending(run_id)
         last_seq = await self._journal.seal(run_id) if ending is not None else -1
         page = await self._journal.read(run_id, after, limit=limit)
+        if not page and after < last_seq:
+            raise _gone()
         reached = page[-1].seq if page else max(after, 0)
         if ending is not None and reached == last_seq and len(page) < limit:
             return Page([*page, await self._result(run_id, ending, last_seq)])
@@ -73,7 +88,7 @@ class RunJournal:
         while True:
             # Watched before asked: an end that comes in between is told to the watch.
             with _Bell(self._endings.watch(run_id), self._ask_again_s) as rung:
-                ending = await self._endings.of(run_id)
+                ending = await self._ending(run_id)
                 if ending is not None:
                     break
                 async with aclosing(self._journal.follow(run_id, after, until=rung)) as live:
@@ -90,8 +105,16 @@ class RunJournal:
         while after < last_seq and (page := await self._journal.read(run_id, after, limit=PAGE)):
             after = page[-1].seq
             yield page
+        if after < last_seq:
+            raise _gone()
         if after == last_seq:
             yield Page([await self._result(run_id, ending, last_seq)])
+
+    async def _ending(self, run_id: str) -> Ending | None:
+        ending = await self._endings.of(run_id)
+        if ending is not None and self.has_gone(ending.at):
+            raise _gone()
+        return ending
 
     async def _result(self, run_id: str, ending: Ending, last_seq: int) -> Entry:
         """The end as an entry; many readers of one end hash its entries once."""
@@ -120,6 +143,8 @@ class RunJournal:
         while after < last_seq and (page := await self._journal.read(run_id, after, limit=PAGE)):
             digest.update(page.rendered(canonical))
             after = page[-1].seq
+        if after < last_seq:
+            raise _gone()
         return digest.hexdigest()
 
 
@@ -145,6 +170,10 @@ class _Bell:
     def _ring(self, _: object = None) -> None:
         if not self._rung.done():
             self._rung.set_result(None)
+
+
+def _gone() -> NotFound:
+    return NotFound("the journal of this run has been deleted", code="JOURNAL_GONE")
 
 
 def canonical(entry: Entry) -> bytes:

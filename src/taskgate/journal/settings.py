@@ -15,6 +15,8 @@ from msgspec import Meta
 class JournalSettings:
     """Journals of runs and logs that are uploaded beside them.
 
+    keep_s: seconds for which the journal and the uploaded logs of an ended run are kept, at least 3600. Default 0: as
+        long as the run itself (`runs.keep_ended_s`), and never longer.
     max_bytes: what the journal of one run may hold, bytes of UTF-8. Default 67108864 (64 MiB). Above it one last entry
         says `LOG_TRUNCATED`, and the rest is dropped.
     max_upload_bytes: what one uploaded log (a run, an attempt, a stream) may hold. Default 1073741824 (1 GiB). Above it
@@ -24,6 +26,7 @@ class JournalSettings:
         journal that is slow or away. Default 134217728 (128 MiB). Above it workers hold back what they have to say.
     """
 
+    keep_s: Annotated[float, Meta(ge=0)] = 0.0
     max_bytes: Annotated[int, Meta(ge=1024)] = 64 << 20
     max_upload_bytes: Annotated[int, Meta(ge=1)] = 1 << 30
     upload_grace_s: Annotated[float, Meta(ge=0)] = 600.0

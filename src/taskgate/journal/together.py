@@ -38,3 +38,6 @@ class JournalWithLogs:
     async def purge(self, subjects: Sequence[str]) -> None:
         await self._logs.purge(subjects)
         await self._journal.purge(subjects)
+
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        return await self._journal.stored(after, before, limit=limit)

@@ -189,9 +189,8 @@ class Desk:
     async def _remove(self, run_ids: list[str]) -> int:
         if self._keep is not None:
             await self._keep(run_ids)
-        removed = await self._book.remove(run_ids)
-        await self._journal.purge(removed)
-        return len(removed)
+        await self._journal.purge(run_ids)  # first: a crash in between leaves a run, which can be purged again
+        return len(await self._book.remove(run_ids))
 
     async def _read(self, principal: Principal, run_id: str) -> Run:
         found = await self._book.get([run_id]) if is_id(run_id) else [None]

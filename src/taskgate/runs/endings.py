@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from taskgate.errors import NotFound
 from taskgate.journal.reading import Ending
 from taskgate.runs.ports import RunBook
 from taskgate.runs.run import Run
@@ -21,9 +22,11 @@ class RunEndings:
         self._waiters = waiters
 
     async def of(self, subject: str) -> Ending | None:
-        """How the run ended, None while it is open."""
+        """How the run ended, None while it is open; NotFound (JOURNAL_GONE) once it has been deleted."""
         run = (await self._book.get([subject]))[0]
-        if run is None or run.is_open or run.ended_at is None:
+        if run is None:
+            raise NotFound("this run has been deleted, and its journal with it", code="JOURNAL_GONE")
+        if run.is_open or run.ended_at is None:
             return None
         fields: dict[str, object] = {}
         if run.error is not None:

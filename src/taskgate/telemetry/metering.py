@@ -138,6 +138,9 @@ class MeteredJournal:
     async def purge(self, subjects: Sequence[str]) -> None:
         await self._journal.purge(subjects)
 
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        return await self._journal.stored(after, before, limit=limit)
+
 
 class MeteredLeadership:
     """Leadership that remembers which duties are led from here, and under which epoch."""

@@ -231,3 +231,17 @@ async def test_head_does_not_stream(house: House) -> None:
     run_id = await submitted(house, key)
     reply = await house.ask("HEAD", f"/v1/runs/{run_id}/journal", key=key, headers=EVENTS)
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+
+
+async def test_a_journal_whose_time_is_over_is_gone_for_readers_and_followers(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a stream is opened: who is told 200 and is then cut would come back for ever."""
+    key = await house.key("submit", "read")
+    run = await submitted(house, key)
+    await house.ask("POST", f"/v1/runs/{run}/cancel", key=key)
+    assert (await house.ask("GET", f"/v1/runs/{run}/journal", key=key)).status == 200
+    monkeypatch.setattr(house.gateway.run_journal, "has_gone", lambda _: True)
+    for headers in ([], EVENTS):
+        reply = await house.ask("GET", f"/v1/runs/{run}/journal", key=key, headers=headers)
+        assert (reply.status, reply.told["code"]) == (404, "JOURNAL_GONE")

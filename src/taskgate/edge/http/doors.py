@@ -5,7 +5,7 @@ A gateway fits by having these names; the door never builds or keeps one of them
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from taskgate.audit.recording import Audit, AuditReading
@@ -34,7 +34,11 @@ from taskgate.runs.why import Explainer
 
 
 class RunEntries(Protocol):
-    """The journal of runs as callers read it: it ends with one entry of kind `result`."""
+    """The journal of runs as callers read it: it ends with one entry of kind `result`. `has_gone` says, of the moment
+    at which a run ended, whether the time of its journal is over."""
+
+    @property
+    def has_gone(self) -> Callable[[float], bool]: ...
 
     async def read(self, run_id: str, after: int, *, limit: int) -> list[Entry]: ...
 

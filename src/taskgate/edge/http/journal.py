@@ -72,10 +72,13 @@ class JournalEndpoint:
 
     async def _run(self, principal: Principal, run_id: str) -> Run:
         try:
-            return await self._doors.desk.get(principal, run_id)
+            run = await self._doors.desk.get(principal, run_id)
         except NotFound:
             await self._doors.past.history.get(principal, run_id)
-        raise NotFound("this run is history: its journal has been deleted", code="JOURNAL_GONE")
+        else:
+            if run.ended_at is None or not self._doors.run_journal.has_gone(run.ended_at):
+                return run
+        raise NotFound("the journal of this run has been deleted", code="JOURNAL_GONE")
 
     async def _stream(self, call: Call, principal: Principal, run_id: str, after: int) -> None:
         entries = self._doors.run_journal.follow(run_id, after)

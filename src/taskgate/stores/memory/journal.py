@@ -54,5 +54,8 @@ class MemoryJournal:
             self._entries.pop(subject, None)
         self._tail.reread(subjects)
 
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        return sorted(subject for subject in self._subjects if after < subject < before)[:limit]
+
     async def _page(self, subject: str, after: int, limit: int) -> Page:
         return await self.read(subject, after, limit=limit)

@@ -47,7 +47,16 @@ class Commit:
     pages: list[tuple[str, Page]] = field(default_factory=list)
 
 
-class PostgresJournal:
+class Shelf:
+    """The names of what is kept."""
+
+    _pool: Pool
+
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        return [row[0] for row in await self._pool.fetch(sql("journal_stored"), after, before, limit)]
+
+
+class PostgresJournal(Shelf):
     """Journal on PostgreSQL; a part, to be started once `pool` is there. With a relay, gateways hear each other."""
 
     def __init__(

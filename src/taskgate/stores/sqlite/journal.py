@@ -56,7 +56,16 @@ class Asked(NamedTuple):
     limit: int
 
 
-class SqliteJournal:
+class Shelf:
+    """The names of what is kept."""
+
+    _reader: Reader
+
+    async def stored(self, after: str, before: str, *, limit: int) -> list[str]:
+        return await self._reader.submit(_stored_subjects, (after, before, limit))
+
+
+class SqliteJournal(Shelf):
     """Journal on SQLite. Making it does no I/O; `start` opens, locks and migrates."""
 
     def __init__(
@@ -234,6 +243,10 @@ def _stored(connection: apsw.Connection, subject: str, after: int) -> Generator[
         for (text,) in chunks:
             entries = _entries.decode(cast(bytes, text))
             yield from entries if entries[0].seq > after else entries[after + 1 - entries[0].seq :]
+
+
+def _stored_subjects(connection: apsw.Connection, asked: list[tuple[str, str, int]]) -> list[list[str]]:
+    return [[cast(str, row[0]) for row in connection.execute(sql("journal_stored"), one)] for one in asked]
 
 
 def _last_seqs(connection: apsw.Connection, subjects: list[str]) -> list[int]:

@@ -66,6 +66,15 @@ class JournalContract(AppendContract, FollowContract):
         await journal.purge([])
         assert seqs(await everything(journal, "s")) == [1]
 
+    async def test_what_is_kept_can_be_listed_by_name(self, journal: Journal) -> None:
+        for subject in ("run-3", "run-1", "run-2"):
+            await append(journal, lines(subject, [1]))
+        assert await journal.stored("", "run-9", limit=10) == ["run-1", "run-2", "run-3"]
+        assert await journal.stored("run-1", "run-3", limit=10) == ["run-2"]
+        assert await journal.stored("", "run-9", limit=2) == ["run-1", "run-2"]
+        await journal.purge(["run-2"])
+        assert await journal.stored("", "run-9", limit=10) == ["run-1", "run-3"]
+
     async def test_many_subjects_at_once(self, journal: Journal) -> None:
         names = [f"s{number}" for number in range(400)]
         verdicts = await journal.append([lines(name, [1, 2]) for name in names])

@@ -1,0 +1,1 @@
+SELECT subject FROM subjects WHERE subject > ? AND subject < ? ORDER BY subject LIMIT ?
