@@ -2,8 +2,8 @@
 
 Two ways lead to a worker. The short one: a run is accepted while a fitting worker has credit and nobody is
 ahead of it in its queue; the matcher reserves a lease inside the accepting commit and `deliver` sends it. The
-long one: the run is put into the ready queue, and one pump takes for all workers with credit at once, claims
-what it took in one commit and sends it.
+long one: the run is put into the ready queue, and one pump takes for all workers with credit at once, and what it
+took is claimed in one commit and sent. While that is written the next is taken; what was taken first is sent first.
 
 Who owns what: a take owns nothing, a credit that was reserved is given back when the claim is refused, only
 the ledger's lease counts. If the process dies
@@ -33,6 +33,7 @@ from taskgate.runs.task import QueueKey
 
 _log = logging.getLogger(__name__)
 TAKE_LIMIT = 256
+COMMITS = 2  # claims that are written at a time: while one is, the next is taken
 PAUSE_S = 0.2
 
 
@@ -79,6 +80,8 @@ class Dispatcher:
         self.is_shared = is_shared
         self.lender: Lends | None = None
         self._wake = asyncio.Event()
+        self._commits = asyncio.Semaphore(COMMITS)
+        self._latest: asyncio.Task[None] | None = None
         self.tasks = TaskSet()
 
     async def start(self) -> None:
@@ -120,7 +123,8 @@ class Dispatcher:
             await self.enqueue([run])
             return
         try:
-            await self._claim([Claim(run_id=run.id, grant=grant)])
+            claims = [Claim(run_id=run.id, grant=grant)]
+            await self._send(claims, await self._ledger.claim(claims))
         except (NotNow, StoreError):
             await self.enqueue([run])
         finally:
@@ -186,27 +190,56 @@ class Dispatcher:
                 self._wake.set()
 
     async def _round(self) -> bool:
-        """Take once for every crowd of workers, claim all of it in one commit; False when nothing moved."""
+        """Take once for every crowd of workers, and begin to claim all of it in one commit; False when nothing came."""
         claims: list[Claim] = []
         refs: list[QueuedRef] = []
         end: _End | None = None
         if self.lender is not None:
             self.lender.call_back()
+        await self._commits.acquire()
         try:
             for crowd in self._matcher.crowds():
                 await self._forget(end)
                 end = await self._take(crowd, refs=refs, claims=claims)
-            if claims:
-                self._probe("take|claim")
-                claimed = await self._claim(claims)
-                self._matcher.release([claim.grant for claim, run in zip(claims, claimed, strict=True) if run is None])
         except (NotNow, StoreError, asyncio.CancelledError):
             # what was taken for one crowd must not go with what could not be asked for the next
-            self._matcher.release([claim.grant for claim in claims])
-            await self._give_back(refs)
+            self._commits.release()
+            await self._undo(claims, refs)
             raise
-        await self._forget(end)  # what was found goes out first
+        if claims:
+            self._latest = self.tasks.spawn(self._commit(claims, refs, earlier=self._latest), name="dispatcher claim")
+        else:
+            self._commits.release()
+        await self._forget(end)
         return bool(claims)
+
+    async def _commit(self, claims: list[Claim], refs: list[QueuedRef], *, earlier: asyncio.Task[None] | None) -> None:
+        """Claim what a round took, and send it; what cannot be claimed now is offered again."""
+        try:
+            self._probe("take|claim")
+            claimed = await self._ledger.claim(claims)
+            if earlier is not None:
+                await asyncio.wait((earlier,))  # what was taken first goes out first
+            await self._send(claims, claimed)
+            self._matcher.release([claim.grant for claim, run in zip(claims, claimed, strict=True) if run is None])
+        except (NotNow, StoreError) as error:
+            _log.warning("dispatch pauses: %s", error)
+            await self._undo(claims, refs)
+            await asyncio.sleep(PAUSE_S)
+        except asyncio.CancelledError:
+            await self._undo(claims, refs)
+            raise
+        finally:
+            self._commits.release()
+            self._wake.set()
+
+    async def _undo(self, claims: list[Claim], refs: list[QueuedRef]) -> None:
+        """Give all of a round back. Where the ready queue is away too, the reconciler finds its runs queued."""
+        self._matcher.release([claim.grant for claim in claims])
+        try:
+            await self._give_back(refs)
+        except (NotNow, StoreError) as error:
+            _log.warning("%d runs that were taken wait to be found again: %s", len(refs), error)
 
     async def _take(self, crowd: Crowd, *, refs: list[QueuedRef], claims: list[Claim]) -> _End | None:
         """Take waiting runs for a crowd, as many as it has credit for; where its queues end, if that was seen."""
@@ -244,9 +277,9 @@ class Dispatcher:
             _log.warning("the ready queue cannot be looked at: %s", error)
             return None
 
-    async def _claim(self, claims: Sequence[Claim]) -> list[Run | None]:
-        runs = await self._ledger.claim(claims)
-        for run, claim in zip(runs, claims, strict=True):
+    async def _send(self, claims: Sequence[Claim], claimed: Sequence[Run | None]) -> None:
+        """Deliver what was claimed."""
+        for run, claim in zip(claimed, claims, strict=True):
             if run is None:
                 continue
             if await self._definitions.digests.find(run.definition) is None:
@@ -254,7 +287,6 @@ class Dispatcher:
                 self._matcher.release([claim.grant])  # its lease runs out, and the end of a lease fails it
                 continue
             self.deliver(run)
-        return runs
 
 
 def _ref(run: Run) -> QueuedRef:
