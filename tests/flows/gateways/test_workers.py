@@ -60,7 +60,12 @@ async def test_s36_a_load_that_is_no_number_hides_nobody(pair: Pair) -> None:
 async def test_many_workers_are_described_now_and_then_and_at_once_when_one_comes_or_goes(pair: Pair) -> None:
     here, there = pair
     await arrives(there, "w0", "work")
-    await eventually(lambda: "w0" in here.neighbours.elsewhere() or here.neighbours.nudge())
+
+    def is_seen() -> bool:
+        here.neighbours.nudge()
+        return "w0" in here.neighbours.elsewhere()
+
+    await eventually(is_seen)
     (post,) = there.neighbours.workers()
     count = round(2 * KEEP_S / EACH_S / 4)
     made: list[int] = []
