@@ -2,7 +2,7 @@
 
 Per (run, attempt, stream) numbers go up by one without a gap; what is kept is a tail of that sequence, so
 saying all of it again after a cut leaves neither gap nor, thanks to the numbers, a repeat (INV-L1).
-Bounded by bytes: when it is full the shell stops reading from its task processes, it never drops a line.
+Bounded by bytes: when it is full the shell keeps what comes for later (`worker/outbox.py`), it never drops a line.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class WorkerLink:
         self.draining = hello.draining
         self.welcome = m.Welcome(worker_id=hello.worker_id)
         self._limits = limits or Limits()
-        self._runs = WorkerRuns(results)
+        self.runs = WorkerRuns(results)
         self._logs = LogWindow(self._limits.log_window_bytes)
         self._beats = Beats(chance)
         self._out: list[m.WorkerMessage] = []
@@ -70,12 +70,12 @@ class WorkerLink:
     @property
     def unsettled_count(self) -> int:
         """Results that the gateway has not acknowledged."""
-        return len(self._runs.results)
+        return len(self.runs.results)
 
     @property
     def active_count(self) -> int:
         """Runs that are offered, running or being stopped here."""
-        return len(self._runs.active)
+        return len(self.runs.active)
 
     def connected(self, now: float) -> None:
         """A fresh connection stands: hello is outgoing, with everything that is held."""
@@ -83,7 +83,7 @@ class WorkerLink:
             raise LocalLinkError(f"connected while {self.phase}")
         self.phase = Phase.WELCOMING
         self._offered_count, self._credit, self._credit_ends = 0, 0, False
-        hello = msgspec.structs.replace(self.hello, held=self._runs.held(), draining=self.draining)
+        hello = msgspec.structs.replace(self.hello, held=self.runs.held(), draining=self.draining)
         self._out = [hello]
         self._beats.connect(now)
         self._next_tick_at = now
@@ -93,9 +93,9 @@ class WorkerLink:
         if self.phase is not Phase.CLOSED:
             self.phase = Phase.AWAY
         self._out = []
-        gone = [key for key, run in self._runs.active.items() if run.state is Hold.OFFERED]
+        gone = [key for key, run in self.runs.active.items() if run.state is Hold.OFFERED]
         for key in gone:
-            del self._runs.active[key]
+            del self.runs.active[key]
         self._next_tick_at = now
         return [e.OfferExpired(run_id, attempt, "disconnected") for run_id, attempt in gone]
 
@@ -161,17 +161,17 @@ class WorkerLink:
         for receipt in message.lost:
             events += self._stop((receipt.run_id, receipt.attempt), "lost")
         self._out += self._logs.again()
-        self._out += self._runs.results.values()
+        self._out += self.runs.results.values()
         self._out += self._stopped
         self._stopped = []
-        if self._runs.active or self._runs.results:
+        if self.runs.active or self.runs.results:
             self._beat(now)
         self._next_tick_at = now
         return events
 
     def _offered(self, task: m.Task, now: float) -> Events:
         key = (task.run_id, task.attempt)
-        if self._offered_count >= self._credit or key in self._runs.active:
+        if self._offered_count >= self._credit or key in self.runs.active:
             raise RemoteLinkError("an offer beyond the credit, or one made twice", code="UNEXPECTED_OFFER")
         self._offered_count += 1
         if self.draining:
@@ -180,7 +180,7 @@ class WorkerLink:
         limits = self._limits
         margin_s = min(limits.offer_margin_s, task.offer_s / 5)
         run = WorkerRun(task, start_by_at=now + limits.start_s, fence_at=now + task.offer_s - margin_s)
-        self._runs.active[key] = run
+        self.runs.active[key] = run
         self._next_tick_at = min(self._next_tick_at, run.start_by_at)
         return [e.Offered(task)]
 
@@ -190,7 +190,7 @@ class WorkerLink:
             margin_s = min(self._limits.fence_margin_s, self.welcome.lease_s / 4)
             for receipt in message.renewed:
                 left_s = self.welcome.lease_s if receipt.left_s is None else receipt.left_s
-                self._runs.renewed(receipt, sent_at + left_s - margin_s)
+                self.runs.renewed(receipt, sent_at + left_s - margin_s)
         return [event for r in message.stop for event in self._stop((r.run_id, r.attempt), "lost")]
 
     def _logged(self, message: m.LogAck, now: float) -> Events:
@@ -199,7 +199,7 @@ class WorkerLink:
 
     def _settled(self, message: m.Ack, now: float) -> Events:
         key = (message.run_id, message.attempt)
-        if self._runs.results.pop(key, None) is None:
+        if self.runs.results.pop(key, None) is None:
             return NONE
         if message.verdict == "stale":
             self._logs.discard(key)
@@ -207,7 +207,7 @@ class WorkerLink:
 
     def _cancelled(self, message: m.Cancel, now: float) -> Events:
         key = (message.run_id, message.attempt)
-        if key in self._runs.active:
+        if key in self.runs.active:
             return self._stop(key, message.reason)
         self._logs.discard(key)
         self._out.append(m.Stopped(run_id=message.run_id, attempt=message.attempt, lease_token=""))
@@ -228,7 +228,7 @@ class WorkerLink:
     def _stop(self, key: RunKey, reason: str) -> list[e.WorkerEvent]:
         """Order a run to stop, once; an offer that nobody began is answered here. Its logs have no reader any more."""
         self._logs.discard(key)
-        ordered = self._runs.order_stop(key)
+        ordered = self.runs.order_stop(key)
         if ordered is None:
             return []
         before, receipt = ordered
@@ -241,20 +241,20 @@ class WorkerLink:
 
     def _accept(self, message: m.Accept, now: float) -> None:
         key = (message.run_id, message.attempt)
-        self._runs.move(key, m.Accept, now=now)
-        run = self._runs.active[key]
+        self.runs.move(key, m.Accept, now=now)
+        run = self.runs.active[key]
         run.confirm_at = now + min(self._limits.confirm_s, self.welcome.offer_s / 5)
         self._next_tick_at = min(self._next_tick_at, run.confirm_at)
         self._out.append(message)
 
     def _refuse(self, message: m.Refuse, now: float) -> None:
         key = (message.run_id, message.attempt)
-        if key in self._runs.active:
-            self._runs.move(key, m.Refuse, now=now)
+        if key in self.runs.active:
+            self.runs.move(key, m.Refuse, now=now)
             self._out.append(message)
 
     def _say_log(self, message: m.Log | m.Progress, now: float) -> None:
-        run = self._runs.active.get((message.run_id, message.attempt))
+        run = self.runs.active.get((message.run_id, message.attempt))
         if run is None or run.state is Hold.OFFERED:
             raise LocalLinkError(f"{message.run_id} attempt {message.attempt} does not run here")
         if run.state is Hold.RUNNING:
@@ -264,15 +264,15 @@ class WorkerLink:
 
     def _finish(self, message: m.TaskResult, now: float) -> None:
         key = (message.run_id, message.attempt)
-        self._runs.move(key, m.TaskResult, now=now)
+        self.runs.move(key, m.TaskResult, now=now)
         self._logs.end(key)
-        self._runs.results[key] = message = bounded(message, self.welcome.max_output_bytes)
+        self.runs.results[key] = message = bounded(message, self.welcome.max_output_bytes)
         if self.phase is Phase.OPEN:
             self._out.append(message)
 
     def _say_stopped(self, message: m.Stopped, now: float) -> None:
         key = (message.run_id, message.attempt)
-        self._runs.move(key, m.Stopped, now=now)
+        self.runs.move(key, m.Stopped, now=now)
         self._logs.discard(key)
         (self._out if self.phase is Phase.OPEN else self._stopped).append(message)
 
@@ -288,9 +288,9 @@ class WorkerLink:
     def _expire(self, now: float) -> list[e.WorkerEvent]:
         """Fences that have passed stop their runs; offers past their start limit go back."""
         events: list[e.WorkerEvent] = []
-        for key, state, reason in self._runs.overdue(now):
+        for key, state, reason in self.runs.overdue(now):
             if state is Hold.OFFERED:
-                self._out.append(refusal(self._runs.active.pop(key).receipt, "busy"))
+                self._out.append(refusal(self.runs.active.pop(key).receipt, "busy"))
                 events.append(e.OfferExpired(*key, reason))
             else:
                 events += self._stop(key, reason)
@@ -298,25 +298,25 @@ class WorkerLink:
 
     def _plan(self, now: float) -> float:
         """Send the heartbeat that is due, and find the next moment."""
-        overdue_at, confirm_at = self._runs.moments()
+        overdue_at, confirm_at = self.runs.moments()
         if self.phase is Phase.WELCOMING:
             return min(overdue_at, self._beats.proved_at + self._limits.welcome_s)
         if self.phase is not Phase.OPEN:
             return overdue_at
         if now >= min(self._beats.due_at, confirm_at):
             self._beat(now)
-            confirm_at = self._runs.moments()[1]
+            confirm_at = self.runs.moments()[1]
         return min(overdue_at, confirm_at, self._beats.due_at, self._beats.proved_at + self.welcome.dead_after_s)
 
     def _beat(self, now: float) -> None:
         """Prove life on this stream, and ask for every lease."""
-        self._out.append(m.Heartbeat(nonce=self._beats.next(now), held=self._runs.held(), load=self.load))
-        self._runs.asked(now + min(self._limits.confirm_s, self.welcome.offer_s / 5))
+        self._out.append(m.Heartbeat(nonce=self._beats.next(now), held=self.runs.held(), load=self.load))
+        self.runs.asked(now + min(self._limits.confirm_s, self.welcome.offer_s / 5))
 
     def _grow_credit(self) -> None:
-        if self.draining or self._credit_ends or len(self._runs.results) >= self._limits.unsettled_count:
+        if self.draining or self._credit_ends or len(self.runs.results) >= self._limits.unsettled_count:
             return
-        credit = self._offered_count + self.capacity - len(self._runs.active)
+        credit = self._offered_count + self.capacity - len(self.runs.active)
         if credit > self._credit:
             self._credit = credit
             self._out.append(m.Ready(credit=credit))

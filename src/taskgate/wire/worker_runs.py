@@ -69,6 +69,12 @@ class WorkerRuns:
             run.confirm_at = inf
             run.fence_at = max(run.fence_at, safe_until)
 
+    def rest(self, key: RunKey) -> None:
+        """The run has ended here and only its words wait for room: nothing of it is left that a fence must stop."""
+        run = self.active.get(key)
+        if run is not None and run.state is Hold.RUNNING:
+            run.fence_at = inf
+
     def held(self) -> list[Receipt]:
         """What is to be renewed: begun runs, and ended ones whose result is not settled yet."""
         running = [run.receipt for run in self.active.values() if run.state is Hold.RUNNING]

@@ -104,6 +104,7 @@ class Reports:
             ended_at=ended_at,
         )
         self._spool.keep(result)
+        self._link.runs.rest(key)
         self.outbox.put(result)
 
     def stopped(self, assignment: Assignment) -> None:

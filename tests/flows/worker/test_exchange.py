@@ -143,6 +143,27 @@ async def test_a_result_never_overtakes_its_words(gateway: FakeGateway, new_rig:
     assert gateway.logs[f"{run_id}/log"][0].text == "after the flood"
 
 
+async def test_what_an_ended_run_has_said_waits_past_its_fence(gateway: FakeGateway, new_rig: NewRig) -> None:
+    """Nobody renews and no line is taken for longer than a lease: of a run that is over nothing is left to stop, so
+    its lines and its result stay, and the gateway decides what they are worth (INV-L1)."""
+    gateway.intervals = {"lease_s": 3.0, "heartbeat_s": 0.2, "offer_s": 2.0}
+    rig = await new_rig(max_log_bytes=8 << 20)
+    gateway.acks_logs = False
+    run_id = gateway.offer("flood", {"megabytes": 6})
+    await until(lambda: not rig.pool.here and run_id in gateway.accepts)
+    gateway.answers_beats = False
+    silent_at = time.monotonic()
+    await until(lambda: time.monotonic() > silent_at + 3.5)
+    assert gateway.result_of(run_id) is None
+    gateway.acks_logs = gateway.answers_beats = True
+    gateway.cut()
+    await until(lambda: gateway.result_of(run_id))
+    result = gateway.result_of(run_id)
+    assert result is not None
+    assert result.log_count == sum(len(lines) for lines in gateway.logs.values())
+    assert gateway.stopped == []
+
+
 async def test_inv_f4_a_worker_that_cannot_renew_kills_its_run_in_time(gateway: FakeGateway, new_rig: NewRig) -> None:
     """The gateway falls silent; before it may give the run to another, nothing of it is left here."""
     gateway.intervals = {"lease_s": 3.0, "heartbeat_s": 0.2, "offer_s": 2.0}

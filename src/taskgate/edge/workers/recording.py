@@ -3,7 +3,7 @@
 A journal that is slow or away delays lines, and the results of the runs that wrote them (a run's journal must be whole
 when its end is told), and nothing else: leases are renewed, offers go out, silent runs end. What failed is tried again.
 
-A worker keeps what was not acknowledged, and holds its tasks back when it keeps too much. So where the allowance of all
+A worker keeps what was not acknowledged, and takes no new work while it keeps too much. So where the allowance of all
 is spent a connection goes deaf: it forgets what comes, acknowledges none of it, lives on by its heartbeats, and is made
 anew, so that everything is said again, once half of the allowance is free. A connection with twice a worker's window of
 its own, or one of a simple client, which keeps nothing, is not read while there is no room.
