@@ -93,6 +93,7 @@ def _intake(ground: Ground, moves: Moves) -> Intake:
         matcher=moves.matcher,
         dispatcher=moves.dispatcher,
         bus=ground.bus,
+        waiters=moves.waiters,
         clock=ground.clock,
         settings=ground.settings.runs,
         probe=ground.probe,

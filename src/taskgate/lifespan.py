@@ -122,18 +122,30 @@ class Finisher:
         self._going: set[asyncio.Task[Any]] = set()
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns or raises. A caller who is cancelled leaves it to go on by itself."""
-        task = asyncio.get_running_loop().create_task(work)
+        """What `work` returns or raises. A caller who is cancelled leaves it to go on by itself; one who waits is told
+        in the turn of the loop after its end, before anything that the work has set going comes back."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[T] = loop.create_future()
+        task = loop.create_task(_tell(told, work))
         self._going.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._going.discard)
+        return await told
 
     async def rest(self) -> None:
         """Wait until all of it has ended."""
         while self._going:
             await asyncio.wait(tuple(self._going))
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._going.discard(task)
-        if not task.cancelled():
-            task.exception()  # told to whoever still waits
+
+async def _tell(told: asyncio.Future[T], work: Coroutine[Any, Any, T]) -> None:
+    try:
+        result = await work
+    except Exception as error:
+        if not told.done():
+            told.set_exception(error)
+    except BaseException:
+        told.cancel()
+        raise
+    else:
+        if not told.done():
+            told.set_result(result)

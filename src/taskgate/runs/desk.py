@@ -130,18 +130,21 @@ class Desk:
                 if runs:
                     return await self._whole(runs)
 
-    async def wait_fresh(self, run: Run, timeout_s: float) -> Run | None:
-        """The end of a run that this very caller just submitted, None at the timeout.
+    async def wait_fresh(self, accepted: Accepted, timeout_s: float) -> Run | None:
+        """The end of a run that this very caller just submitted to wait for it, None at the timeout.
 
-        Reads nothing, unless another gateway may have ended the run before this one began to watch.
+        Reads nothing, unless another gateway may end the run.
         """
-        if not run.is_open:
-            return run
-        if self._is_shared:
-            return await self._ended_anywhere(run, timeout_s)
-        with self._waiters.watch([run.id]) as watch:
-            ended = await watch.first(min(timeout_s, MAX_WAIT_S))
-        return (await self._whole(ended))[0] if ended else None
+        run, ended = accepted.run, accepted.ended
+        if ended is None:
+            return await self._ended_anywhere(run, timeout_s) if run.is_open else run
+        try:
+            if self._is_shared:
+                return await self._ended_anywhere(run, timeout_s)
+            await asyncio.wait((ended,), timeout=min(timeout_s, MAX_WAIT_S))
+            return (await self._whole([ended.result()]))[0] if ended.done() else None
+        finally:
+            ended.cancel()
 
     async def _ended_anywhere(self, run: Run, timeout_s: float) -> Run | None:
         clock = asyncio.get_running_loop().time

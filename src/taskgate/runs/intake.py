@@ -29,6 +29,7 @@ from taskgate.runs.matching import Matcher
 from taskgate.runs.ports import AddVerdict, Grant, RunLedger
 from taskgate.runs.run import Run, Status, Tenant
 from taskgate.runs.settings import RunSettings
+from taskgate.runs.waiting import Waiters
 from taskgate.wire.depth import DEEPEST, is_too_deep
 
 COMMIT_S = 1.4
@@ -53,11 +54,13 @@ class Submission(Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str = ""
 
 
-class Accepted(Struct, frozen=True, gc=False):
-    """The run is durable. `replayed` says that an earlier submit with the same key made it."""
+class Accepted(Struct, frozen=True):
+    """The run is durable. `replayed` says that an earlier submit with the same key made it; `ended` is its end, for a
+    caller who waits for it: cancel it to stop waiting."""
 
     run: Run
     replayed: bool
+    ended: asyncio.Future[Run] | None = None
 
 
 class Intake:
@@ -74,6 +77,7 @@ class Intake:
         dispatcher: Dispatcher,
         bus: Bus,
         clock: Clock,
+        waiters: Waiters,
         settings: RunSettings,
         probe: Callable[[str], None],
         look_again: Callable[[], Awaitable[None]] | None = None,
@@ -84,6 +88,7 @@ class Intake:
         self._dispatcher = dispatcher
         self._bus = bus
         self._clock = clock
+        self._waiters = waiters
         self._settings = settings
         self._probe = probe
         self._look_again = look_again
@@ -92,8 +97,11 @@ class Intake:
         self.leaving = False
         self.took = Histogram()  # seconds per accepted call, for telemetry
 
-    async def submit(self, principal: Principal, submissions: Sequence[Submission]) -> list[Accepted | TaskgateError]:
-        """One verdict per submission, in order; the accepted ones are on disk when this returns."""
+    async def submit(
+        self, principal: Principal, submissions: Sequence[Submission], *, waits: bool = False
+    ) -> list[Accepted | TaskgateError]:
+        """One verdict per submission, in order; the accepted ones are on disk when this returns. `waits`: the caller
+        wants their ends, too, from before anybody can have worked on them."""
         principal.require("submit")
         if self.closed:
             raise Unavailable("the gateway is shutting down", code="DRAINING", retry_after_s=1.0)
@@ -110,22 +118,22 @@ class Intake:
             except TaskgateError as error:
                 verdicts[place] = error
         if runs:
-            for place, verdict in zip(places, await self._in_time(runs), strict=True):
+            for place, verdict in zip(places, await self._in_time(runs, waits=waits), strict=True):
                 verdicts[place] = verdict
             self.took.took(self._clock.monotonic() - began)
         return [verdict for verdict in verdicts if verdict is not None]
 
-    async def _in_time(self, runs: list[Run]) -> list[Accepted | TaskgateError]:
+    async def _in_time(self, runs: list[Run], *, waits: bool) -> list[Accepted | TaskgateError]:
         """The verdicts of a commit. Whoever leaves or is told to come again leaves it behind as it is: what becomes
         durable all the same is given out at once, not when somebody looks for what was forgotten."""
         try:
             async with asyncio.timeout(COMMIT_S) as limit:
-                return await self._finisher.finish(self._commit(runs, limit))
+                return await self._finisher.finish(self._commit(runs, limit, waits=waits))
         except TimeoutError:
             detail = "the store does not answer; the same Idempotency-Key finds what it accepted meanwhile"
             raise Unavailable(detail, code="STORE_SLOW", retry_after_s=1.0) from None
 
-    async def _commit(self, runs: list[Run], limit: asyncio.Timeout) -> list[Accepted | TaskgateError]:
+    async def _commit(self, runs: list[Run], limit: asyncio.Timeout, *, waits: bool) -> list[Accepted | TaskgateError]:
         grants: dict[str, Grant] = {}
         for run in runs:
             if run.status is Status.QUEUED and (grant := self._matcher.reserve(run)) is not None:
@@ -150,7 +158,8 @@ class Intake:
                 else:
                     verdicts.append(KeyReused("this idempotency key was used with another body"))
                 continue
-            verdicts.append(Accepted(stored, replayed=False))
+            ended = self._waiters.future(stored.id) if waits else None
+            verdicts.append(Accepted(stored, replayed=False, ended=ended))
             self._bus.publish(RunAccepted(stored))
             if grant is not None:
                 self._dispatcher.deliver(stored)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from taskgate.errors import TaskgateError
+from taskgate.runs.intake import Accepted
 from taskgate.runs.ports import GAP, Applied, Mandate, Move
 from taskgate.runs.run import Outcome, Status
 from taskgate.stores.memory.ledger import MemoryRunLedger, MemoryRuns
@@ -23,7 +24,7 @@ async def test_a_run_goes_to_a_worker_of_the_other_gateway_and_its_end_comes_bac
     here, there = pair
     crew = await there.crew("w1", "work")
     run = await here.submit("work", 7)
-    waiting = asyncio.create_task(here.gateway.desk.wait_fresh(run, 30.0))
+    waiting = asyncio.create_task(here.gateway.desk.wait_fresh(Accepted(run, replayed=False), 30.0))
     await there.until(lambda: crew.offers)
     assert (await crew.finish(crew.offers[0], "done")).verdict == "applied"
     ended = await asyncio.wait_for(waiting, 4.5)  # by news: asking again takes five seconds
@@ -41,7 +42,7 @@ async def test_an_end_before_the_watch_is_not_waited_for(pair: Pair) -> None:
         patch.setattr(there.gateway.stores.signals, "publish", unheard)
         await crew.finish(crew.offers[0])
         await asyncio.sleep(0.01)
-    ended = await asyncio.wait_for(here.gateway.desk.wait_fresh(run, 30.0), 2.0)
+    ended = await asyncio.wait_for(here.gateway.desk.wait_fresh(Accepted(run, replayed=False), 30.0), 2.0)
     assert ended is not None
     assert ended.status is Status.SUCCEEDED
 
@@ -62,7 +63,7 @@ async def test_news_that_were_lost_are_made_up_for_by_a_gap(pair: Pair) -> None:
     here, there = pair
     crew = await there.crew("w1", "work")
     run = await here.submit("work")
-    waiting = asyncio.create_task(here.gateway.desk.wait_fresh(run, 30.0))
+    waiting = asyncio.create_task(here.gateway.desk.wait_fresh(Accepted(run, replayed=False), 30.0))
     await there.until(lambda: crew.offers)
     signals = there.gateway.stores.signals
     with pytest.MonkeyPatch.context() as patch:

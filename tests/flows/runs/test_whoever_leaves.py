@@ -12,6 +12,7 @@ import pytest
 from taskgate.assembly import build
 from taskgate.errors import InvalidInput, StoreError, Unavailable
 from taskgate.runs import intake
+from taskgate.runs.intake import Accepted, Submission
 from taskgate.runs.ports import Added, Applied, Grant, Mandate, Move, QueuedRef
 from taskgate.runs.run import Run, Status
 from taskgate.stores.memory.book import MemoryRunBook
@@ -129,7 +130,7 @@ async def test_a_durable_run_is_answered_however_long_the_ready_queue_takes(monk
 async def test_f41_a_cancel_whose_caller_left_is_told() -> None:
     async with opened() as house:
         run = await house.submit("t", 1)
-        waiting = asyncio.create_task(house.gateway.desk.wait_fresh(run, 20.0))
+        waiting = asyncio.create_task(house.gateway.desk.wait_fresh(Accepted(run, replayed=False), 20.0))
         await asyncio.sleep(0)
         house.hold()
         await house.left(asyncio.create_task(house.gateway.desk.cancel(ADMIN, run.id)))
@@ -163,3 +164,20 @@ async def test_a_store_that_refuses_everything_is_asked_once(why: Exception) -> 
         await house.gateway.moves.janitor.lead()
         with pytest.raises(type(why)):
             await house.gateway.moves.janitor.sweep()
+
+
+async def test_the_end_of_a_run_that_ended_before_its_caller_could_wait_is_told() -> None:
+    """The caller is told of the accept some turns of the loop after the offer has left: the end may be there first."""
+    async with opened() as house:
+        crew = await house.crew("w1", "t")
+        submission = Submission(task="t", input=b"1")
+        accepting = asyncio.create_task(house.gateway.intake.submit(ADMIN, [submission], waits=True))
+        await house.until(lambda: crew.offers)
+        await crew.finish(crew.offers[0], "done")
+        (accepted,) = await accepting
+        assert isinstance(accepted, Accepted)
+        async with asyncio.timeout(5):
+            ended = await house.gateway.desk.wait_fresh(accepted, 20.0)
+        assert ended is not None
+        assert ended.output == b'"done"'
+        assert len(house.gateway.moves.waiters) == 0

@@ -42,7 +42,7 @@ class RunEndpoints:
         key = asking.idempotency_key_of(call.headers.get(b"idempotency-key"))
         wait_s = asking.preferred_wait_s(call.headers.get(b"prefer"))
         submission = submission_of(task, body, key=key, traceparent=call.traceparent)
-        verdict = (await self._doors.intake.submit(principal, [submission]))[0]
+        verdict = (await self._doors.intake.submit(principal, [submission], waits=wait_s is not None))[0]
         if isinstance(verdict, TaskgateError):
             raise verdict
         headers: list[Header] = [(b"location", f"/v1/runs/{verdict.run.id}".encode("ascii"))]
@@ -102,7 +102,7 @@ class RunEndpoints:
         if not principal.may("read"):
             return None
         if not accepted.replayed:
-            return await self._live.during(call, self._doors.desk.wait_fresh(accepted.run, wait_s))
+            return await self._live.during(call, self._doors.desk.wait_fresh(accepted, wait_s))
         found = await self._live.during(call, self._doors.desk.wait(principal, [accepted.run.id], timeout_s=wait_s))
         return found[0] if found else None
 

@@ -43,7 +43,7 @@ class TaskDoor:
         if key:
             check_idempotency_key(key)
         submission = Submission(task=task, input=content, idempotency_key=key, traceparent=traceparent)
-        verdict = (await self._intake.submit(principal, [submission]))[0]
+        verdict = (await self._intake.submit(principal, [submission], waits=wait_s > 0))[0]
         if isinstance(verdict, TaskgateError):
             raise verdict
         headers = [(b"content-type", JSON), *GUARDS, (b"location", f"/v1/runs/{verdict.run.id}".encode("ascii"))]
@@ -59,7 +59,7 @@ class TaskDoor:
         if wait_s <= 0 or not principal.may("read"):
             return None
         if not accepted.replayed:
-            return await self._live.during_key(principal, self._desk.wait_fresh(accepted.run, wait_s))
+            return await self._live.during_key(principal, self._desk.wait_fresh(accepted, wait_s))
         waiting = self._desk.wait(principal, [accepted.run.id], timeout_s=wait_s)
         found = await self._live.during_key(principal, waiting)
         return found[0] if found else None
