@@ -12,6 +12,7 @@ from tests.servers.finding import missing
 SERVER_ROOMS = ("tests/servers/", "tests/stores/", "tests/flows/redis/", "tests/flows/gateways/", "tests/system/")
 MACHINE = {"tests/stores/test_sqlite_full_disk.py", "tests/system/test_f17_postgres_disk.py"}  # what only root may do
 MACHINE |= {"tests/system/worker/test_bad_tasks.py"}  # control groups
+MACHINE |= {"tests/system/test_f33_version_skew.py"}  # a copy of the sources without their history
 ENDS = {
     "tests/servers/finding.py",
     "tests/system/proxy/servers.py",

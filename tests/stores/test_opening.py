@@ -56,9 +56,12 @@ def test_a_url_that_names_no_server_is_refused(url: str) -> None:
     assert caught.value.extra["path"] == "redis.url"
 
 
-async def test_nobody_there_ends_the_start() -> None:
-    with pytest.raises(Unavailable):
-        await Lifespan(*opened("memory:", f"redis://:secret@127.0.0.1:{free_port()}/0").parts).start()
+async def test_nobody_there_is_begun_without() -> None:
+    """The start comes about; whoever asks the ready queue is told that Redis is away."""
+    stores = opened("memory:", f"redis://:secret@127.0.0.1:{free_port()}/0")
+    async with Lifespan(*stores.parts):
+        with pytest.raises(Unavailable, match="Redis is away"):
+            await stores.ready.depth()
 
 
 @pytest.mark.parametrize(
