@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taskgate import __version__
 from taskgate.assembly import Gateway, build
 from taskgate.config import Settings
 from taskgate.edge.http.app import HttpDoor, build_http
@@ -208,6 +209,7 @@ class Server:
                     _log.critical("the gateway ends: %s", failure)
                     return failure
                 await asyncio.wait({stopping, serving}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+            _log.info("asked to end: workers are sent away, what was begun is answered")
         finally:
             stopping.cancel()
         return None
@@ -247,7 +249,10 @@ class Server:
     def _write_address(self) -> None:
         folder = self._settings.data_path
         folder.mkdir(parents=True, exist_ok=True)
-        address = {"url": self.url, "grpc": f"{self._settings.grpc.host}:{self.grpc_port}", "pid": os.getpid()}
+        grpc = f"{self._settings.grpc.host}:{self.grpc_port}"
+        told = f"gRPC at {grpc}" if self.grpc_door is not None else "no gRPC"
+        _log.info("taskgate %s serves at %s (documents: %s/docs), %s", __version__, self.url, self.url, told)
+        address = {"url": self.url, "grpc": grpc, "pid": os.getpid()}
         fresh = folder / "gateway.json.new"
         fresh.write_text(json.dumps(address) + "\n", encoding="utf-8")
         fresh.replace(folder / "gateway.json")
@@ -282,6 +287,7 @@ async def _make_first_keys(gateway: Gateway, folder: Path, *, is_shared: bool) -
         detail = {"name": record.name, "scopes": scopes, "kind": kind}
         await gateway.past.audit.note("key.create", subject=record.id, detail=detail)
         _write_secret(path, text)
+        _log.info("the first %s key is in %s", name, path)
 
 
 def run(settings: Settings, *, probe: Callable[[str], None] = no_probe) -> int:
