@@ -29,6 +29,11 @@ class WorkerRun:
         self.fence_at = fence_at
         self.confirm_at = inf
 
+    def rest(self) -> None:
+        """It has ended here and only its words wait for room: nothing is left that a fence must stop."""
+        if self.state is Hold.RUNNING:
+            self.fence_at = inf
+
 
 class WorkerRuns:
     """All runs of one worker, by (run id, attempt)."""
@@ -68,12 +73,6 @@ class WorkerRuns:
         if run is not None and run.state is Hold.RUNNING and run.receipt.lease_token == receipt.lease_token:
             run.confirm_at = inf
             run.fence_at = max(run.fence_at, safe_until)
-
-    def rest(self, key: RunKey) -> None:
-        """The run has ended here and only its words wait for room: nothing of it is left that a fence must stop."""
-        run = self.active.get(key)
-        if run is not None and run.state is Hold.RUNNING:
-            run.fence_at = inf
 
     def held(self) -> list[Receipt]:
         """What is to be renewed: begun runs, and ended ones whose result is not settled yet."""

@@ -104,7 +104,8 @@ class Reports:
             ended_at=ended_at,
         )
         self._spool.keep(result)
-        self._link.runs.rest(key)
+        if (run := self._link.runs.active.get(key)) is not None:
+            run.rest()
         self.outbox.put(result)
 
     def stopped(self, assignment: Assignment) -> None:
