@@ -226,9 +226,11 @@ def test_nothing_of_a_lab_outlives_it(tmp_path: Path) -> None:
     """Not even where its process is killed: what holds the hosts ends with it."""
     need_hosts()
     text = (  # the process of a test, which waits for a word that never comes
-        "import pathlib, sys\nfrom tests.hosts.lab import Lab\n"
-        "lab = Lab(pathlib.Path(sys.argv[1]))\nhost = lab.host('a.internal', 1)\n"
-        "host.start(['sleep', '600'], lab.folder / 'log')\nprint(host.network, flush=True)\ninput()\n"
+        "import pathlib, sys, time\nfrom tests.hosts.lab import Lab\n"
+        "lab = Lab(pathlib.Path(sys.argv[1]))\nhost = lab.host('a.internal', 1)\nlog = lab.folder / 'log'\n"
+        "host.start(['sh', '-c', 'echo runs; exec sleep 600'], log)\n"
+        "while not log.read_bytes(): time.sleep(0.01)\n"  # from here on it is bound to its starter
+        "print(host.network, flush=True)\ninput()\n"
     )
     words = [sys.executable, "-c", text, str(tmp_path)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
