@@ -1,8 +1,8 @@
 """From what happens in the pool to what is said on the link: accepts, numbered log lines, progress, results.
 
-Log lines are numbered from 1 per stream of an attempt; progress is thinned to ten a second and run, the last one
-always told. A result is kept on disk before it may leave. A run that the gateway ordered to stop is answered with
-`stopped` and nothing else; one that was lost before it was accepted is not answered at all.
+Log lines are numbered from 1 per stream of an attempt; progress is thinned to ten a second and run (a few more after
+a pause), the last one always told. A result is kept on disk before it may leave. A run that the gateway ordered to stop
+is answered with `stopped` and nothing else; one that was lost before it was accepted is not answered at all.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from taskgate.worker.spool import Spool
 from taskgate.worker.words import Words
 
 PROGRESS_GAP_S = 0.1
+PROGRESS_BURST = 5  # so many may come sooner: what says ten a second and was held up for a moment loses nothing
 PROGRESS_CHARS = 4096
 _error = msgspec.json.Decoder().decode
 
@@ -47,7 +48,7 @@ class Reports:
         self._link = link
         self._spool = spool
         self._wake = wake
-        self._told_at: dict[tuple[str, int], float] = {}
+        self._next_at: dict[tuple[str, int], float] = {}
         self._untold: dict[tuple[str, int], tuple[Assignment, Progressed]] = {}
         self._words = Words(self.outbox.put, wake=wake)
 
@@ -68,13 +69,12 @@ class Reports:
         self._words.add(assignment, STREAMS[stream], lines=numbered)
 
     def progressed(self, assignment: Assignment, progressed: Progressed) -> None:
-        key, now = assignment.key, time.monotonic()
+        key = assignment.key
         if key in self.stopping:
             return
-        if now - self._told_at.get(key, 0.0) < PROGRESS_GAP_S:
+        if not self._may_tell(key, time.monotonic()):
             self._untold[key] = (assignment, progressed)
             return
-        self._told_at[key] = now
         self._untold.pop(key, None)
         self._tell(assignment, progressed)
 
@@ -83,7 +83,7 @@ class Reports:
         self._words.close()
         if self._spans is not None:
             self._spans.ended(task, began_at=started_at, ended_at=ended_at, error="" if answer.is_ok else answer.code)
-        if self._told_at:
+        if self._next_at:
             self._tell_last(key)
         if key in self.stopping:
             self.stopped(assignment)
@@ -115,7 +115,7 @@ class Reports:
             self._spans.ended(task, began_at=now - spent_s, ended_at=now, error=assignment.ending.upper())
         self._words.close()
         self.outbox.forget(key)
-        self._told_at.pop(key, None)
+        self._next_at.pop(key, None)
         self._untold.pop(key, None)
         if key in self.stopping:
             self.stopping.discard(key)
@@ -129,13 +129,19 @@ class Reports:
         self._words.close()
         if self._untold:
             now = time.monotonic()
-            for key in [key for key in self._untold if now - self._told_at.get(key, 0.0) >= PROGRESS_GAP_S]:
-                self._told_at[key] = now
+            for key in [key for key in self._untold if self._may_tell(key, now)]:
                 self._tell(*self._untold.pop(key))
         self._wake()
 
+    def _may_tell(self, key: tuple[str, int], now: float) -> bool:
+        next_at = max(self._next_at.get(key, 0.0), now - PROGRESS_BURST * PROGRESS_GAP_S)
+        if next_at > now:
+            return False
+        self._next_at[key] = next_at + PROGRESS_GAP_S
+        return True
+
     def _tell_last(self, key: tuple[str, int]) -> None:
-        self._told_at.pop(key, None)
+        self._next_at.pop(key, None)
         untold = self._untold.pop(key, None)
         if untold is not None and key not in self.stopping:
             self._tell(*untold)

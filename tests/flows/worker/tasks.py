@@ -90,6 +90,15 @@ def raw_output(word: str) -> None:
 
 
 @task
+def steps(count: int, together: int, pause_s: float, *, context: Context) -> None:
+    """Progress in groups of so many, with a pause between any two groups."""
+    for number in range(1, count + 1):
+        context.progress(number / count, str(number))
+        if number % together == 0:
+            time.sleep(pause_s)
+
+
+@task
 def flood(megabytes: int, *, context: Context) -> int:
     for _ in range(megabytes):
         os.write(1, (b"x" * 1023 + b"\n") * 1024)

@@ -143,6 +143,21 @@ async def test_a_result_never_overtakes_its_words(gateway: FakeGateway, new_rig:
     assert gateway.logs[f"{run_id}/log"][0].text == "after the flood"
 
 
+async def test_ten_words_of_progress_a_second_are_all_told_and_of_more_the_last(
+    gateway: FakeGateway, new_rig: NewRig
+) -> None:
+    """What is held up for a moment comes in twos and loses nothing; a flood is thinned."""
+    await new_rig()
+    steady = gateway.offer("steps", {"count": 10, "together": 2, "pause_s": 0.2})
+    await until(lambda: gateway.result_of(steady))
+    assert [progress.text for progress in gateway.progress] == [str(number) for number in range(1, 11)]
+    gateway.progress.clear()
+    flood = gateway.offer("steps", {"count": 1000, "together": 1000, "pause_s": 0.0})
+    await until(lambda: gateway.result_of(flood))
+    assert len(gateway.progress) < 100
+    assert gateway.progress[-1].fraction == 1.0
+
+
 async def test_what_an_ended_run_has_said_waits_past_its_fence(gateway: FakeGateway, new_rig: NewRig) -> None:
     """Nobody renews and no line is taken for longer than a lease: of a run that is over nothing is left to stop, so
     its lines and its result stay, and the gateway decides what they are worth (INV-L1)."""
