@@ -11,11 +11,26 @@ from contextvars import ContextVar
 from hashlib import blake2b
 from random import getrandbits
 
+from msgspec import Struct
+
 about: ContextVar[dict[str, str]] = ContextVar("about", default={})  # noqa: B039 (never changed, only replaced)
 """What this task works for, as fields of its log lines: `request_id`, `trace_id`, `run_id`."""
 
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """One span, ended. Ids are hex, no `parent_id` at the root; moments epoch seconds; no `error`: it went well."""
+
+    name: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    began_at: float
+    ended_at: float
+    error: str = ""
+    attributes: dict[str, str | int] = {}
 
 
 def traceparent_of(value: bytes | None) -> str:

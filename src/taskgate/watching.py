@@ -83,8 +83,8 @@ def _tracer(ground: Ground) -> Tracer | None:
         return None
 
     def made() -> Send:
-        from taskgate.telemetry.otlp import sender
+        from taskgate.otlp import sender
 
-        return sender(endpoint)
+        return sender(endpoint, service="taskgate")
 
     return Tracer(ground.bus, ground.clock, send=made, ratio=ground.settings.telemetry.trace_ratio)

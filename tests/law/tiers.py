@@ -29,8 +29,7 @@ ADAPTERS = {
     "src/taskgate/stores/mysql/": "mysql",
     "src/taskgate/stores/redis/": "redis",
     "src/taskgate/bridges/streams/": "redis",
-    "src/taskgate/telemetry/": "telemetry",
-    "src/taskgate/worker/otlp.py": "telemetry",
+    "src/taskgate/otlp.py": "telemetry",
 }
 BASE_ROOMS = frozenset(
     {

@@ -8,8 +8,8 @@ from __future__ import annotations
 from random import getrandbits
 
 from taskgate.clock import Clock
-from taskgate.telemetry.tracing import Span, Tracer
-from taskgate.trace import below, parent_span_of, trace_id_of, traceparent_of
+from taskgate.telemetry.tracing import Tracer
+from taskgate.trace import Span, below, parent_span_of, trace_id_of, traceparent_of
 
 
 class CallSpans:

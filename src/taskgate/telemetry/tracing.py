@@ -15,14 +15,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from msgspec import Struct
-
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.events import RunAccepted, RunFinished
 from taskgate.lifespan import TaskSet
 from taskgate.runs.run import Attempt, Outcome, Run, Status
-from taskgate.trace import is_sampled, parent_span_of, span_of, trace_id_of
+from taskgate.trace import Span, is_sampled, parent_span_of, span_of, trace_id_of
 
 _log = logging.getLogger(__name__)
 QUEUE = 4096
@@ -30,19 +28,6 @@ BATCH = 512
 FLUSH_S = 1.0
 LAST_S = 3.0
 WELL = frozenset({Outcome.SUCCEEDED.value, Status.SUCCEEDED.value})
-
-
-class Span(Struct, frozen=True, kw_only=True):
-    """One span, ended. Ids are hex, no `parent_id` at the root; moments epoch seconds; no `error`: it went well."""
-
-    name: str
-    trace_id: str
-    span_id: str
-    parent_id: str
-    began_at: float
-    ended_at: float
-    error: str = ""
-    attributes: dict[str, str | int] = {}
 
 
 Send = Callable[[Sequence[Span]], bool]

@@ -14,10 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from taskgate.lifespan import TaskSet
-from taskgate.trace import below, is_sampled, parent_span_of, span_of, trace_id_of
+from taskgate.trace import Span, below, is_sampled, parent_span_of, span_of, trace_id_of
 from taskgate.wire.messages import Task
 from taskgate.worker.settings import WorkerSettings
 
@@ -29,19 +27,7 @@ VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _log = logging.getLogger(__name__)
 
 
-class ExecuteSpan(Struct, frozen=True, kw_only=True):
-    """One try of a run on this worker, ended. Ids are hex, moments epoch seconds; no `error`: it went well."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str
-    began_at: float
-    ended_at: float
-    error: str
-    attributes: dict[str, str | int]
-
-
-Send = Callable[[Sequence[ExecuteSpan]], bool]
+Send = Callable[[Sequence[Span]], bool]
 
 
 class Spans:
@@ -51,7 +37,7 @@ class Spans:
         self.dropped_count = 0
         self._make = make
         self._worker_id = worker_id
-        self._waiting: deque[ExecuteSpan] = deque()
+        self._waiting: deque[Span] = deque()
         self._tasks = TaskSet()
         self._send: Send | None = None
 
@@ -83,7 +69,8 @@ class Spans:
         if len(self._waiting) >= QUEUE:
             self.dropped_count += 1
             return
-        span = ExecuteSpan(
+        span = Span(
+            name="worker.execute",
             trace_id=trace_id_of(task.traceparent),
             span_id=_id_of(task),
             parent_id=parent_span_of(task.traceparent),
@@ -126,9 +113,9 @@ def spans_of(settings: WorkerSettings, worker_id: str) -> Spans:
         return Spans(None, worker_id=worker_id)
 
     def make() -> Send:
-        from taskgate.worker.otlp import sender
+        from taskgate.otlp import sender
 
-        return sender(settings.otlp_endpoint)
+        return sender(settings.otlp_endpoint, service="taskgate-worker")
 
     return Spans(make, worker_id=worker_id)
 

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Told
 
-from taskgate.telemetry.otlp import sender
+from taskgate.otlp import sender
 from taskgate.telemetry.tracing import QUEUE, Tracer
 from taskgate.trace import below, span_of
 from tests.edge.http.house import HandSeat, House
@@ -63,7 +63,7 @@ def collector() -> Iterator[Collector]:
 
 
 def tracer_of(house: House, collector: Collector) -> Tracer:
-    return Tracer(house.gateway.bus, house.gateway.clock, send=lambda: sender(collector.url))
+    return Tracer(house.gateway.bus, house.gateway.clock, send=lambda: sender(collector.url, service="taskgate"))
 
 
 async def submit(house: House, traceparent: str) -> tuple[str, HandSeat]:

@@ -10,7 +10,8 @@ import pytest
 from taskgate.bus import Bus
 from taskgate.clock import SystemClock
 from taskgate.telemetry.proxied import CallSpans
-from taskgate.telemetry.tracing import Span, Tracer
+from taskgate.telemetry.tracing import Tracer
+from taskgate.trace import Span
 from tests.edge.proxy.stand import Answer, Peer, Stand, everything, request, standing
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from taskgate.trace import span_of
+from taskgate.trace import Span, span_of
 from taskgate.wire.messages import EMPTY, Task
 from taskgate.worker import spans
 from taskgate.worker.settings import WorkerSettings
-from taskgate.worker.spans import ExecuteSpan, Spans, spans_of
+from taskgate.worker.spans import Spans, spans_of
 
 TRACE, ATTEMPT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
@@ -27,10 +27,10 @@ class Heard:
     """What a collector was told; it may be away."""
 
     def __init__(self) -> None:
-        self.spans: list[ExecuteSpan] = []
+        self.spans: list[Span] = []
         self.is_away = False
 
-    def __call__(self, told: Sequence[ExecuteSpan]) -> bool:
+    def __call__(self, told: Sequence[Span]) -> bool:
         if self.is_away:
             raise ConnectionError("away")
         self.spans += told

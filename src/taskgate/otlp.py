@@ -1,4 +1,5 @@
-"""Spans over OTLP/HTTP: the only place that knows the OpenTelemetry SDK, imported when traces are wanted.
+"""Spans over OTLP/HTTP, of gateway and worker: the only place that knows the OpenTelemetry SDK, imported when traces
+are wanted (extra `telemetry`).
 
 The standard variables of the exporter hold (`OTEL_EXPORTER_OTLP_*`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`);
 a setting of our own wins.
@@ -19,20 +20,26 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 from taskgate import __version__
-from taskgate.telemetry.tracing import Span
+from taskgate.trace import Span
 
 PATIENCE_S = 2.0
-KINDS = {"gateway.submit": SpanKind.SERVER, "proxy.request": SpanKind.SERVER, "attempt": SpanKind.PRODUCER}
+KINDS = {
+    "gateway.submit": SpanKind.SERVER,
+    "proxy.request": SpanKind.SERVER,
+    "attempt": SpanKind.PRODUCER,
+    "worker.execute": SpanKind.CONSUMER,
+}
 
 
-def sender(endpoint: str) -> Callable[[Sequence[Span]], bool]:
-    """A function that sends spans, from any thread; whether the collector took them. "" leaves it to the variables."""
+def sender(endpoint: str, *, service: str) -> Callable[[Sequence[Span]], bool]:
+    """A function that sends spans, from any thread; whether the collector took them. "" leaves it to the variables,
+    which may name another `service` too."""
     address = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
     exporter = OTLPSpanExporter(endpoint=address, timeout=PATIENCE_S)
-    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "taskgate"}
+    named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": service}
     resource = Resource.create({**named, "service.version": __version__})
     scope = InstrumentationScope("taskgate", __version__)
-    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # an outage is said once, by the tracer
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # an outage is said once, by who has the spans
 
     def send(spans: Sequence[Span]) -> bool:
         told = [_readable(span, resource=resource, scope=scope) for span in spans]
