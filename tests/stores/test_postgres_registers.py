@@ -119,13 +119,15 @@ async def test_a_key_is_revoked_by_one_of_many(pool: Pool) -> None:
     ("name", "index", "arguments"),
     [
         ("calls_find", "calls_pkey", ["z", 5, "", "", "", None, None, None]),
-        ("calls_find_of_site", "calls_of_site", ["z", 5, "", "", "", None, None, "site-a"]),
+        ("calls_find_of_site", "calls_of_site", ["z", 5, "", "", "", None, None, "site-7"]),
         ("calls_find_of_request", "calls_of_request", ["z", 5, "", "", "", None, None, None, "request-1"]),
         ("calls_purge", "calls_by_age", [1.0, 5]),
     ],
 )
 async def test_no_look_walks_over_all_records(pool: Pool, name: str, index: str, arguments: list[object]) -> None:
-    await PostgresCallRecords(pool).append([call(number) for number in range(50)])
+    """Of a table that its server knows: a guess about a small fresh one is a matter of luck."""
+    await PostgresCallRecords(pool).append([call(number, site_id=f"site-{number % 50}") for number in range(1000)])
+    await pool.fetch("ANALYZE calls")
     plan = " ".join(row[0] for row in await pool.fetch(f"EXPLAIN {sql(name)}", *arguments))
     assert index in plan
     assert "Sort" not in plan
