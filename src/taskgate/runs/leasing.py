@@ -99,13 +99,22 @@ class Leasing:
             return False
         if not held.accepted:
             held.accepted = True
-            held.started_at = self._clock.now()
-            timeout_s = timeout_of(held.run, self._definitions)
-            held.timeout_at = None if timeout_s is None else self._clock.monotonic() + timeout_s + GRACE_S
+            self._count_time(held)
             holder.forgive(held.run.task)
         self._pending[held.run.id] = held
         self._flush.set()
         return True
+
+    def _count_time(self, held: Held) -> None:
+        """The try has begun, now or when the ledger says so: its limit goes on where another gateway, or an earlier
+        life of this one, has left it. What ended meanwhile has `GRACE_S` to be told."""
+        now, current = self._clock.now(), held.run.current
+        began_at = current.started_at if current is not None else None
+        held.started_at = now if began_at is None else min(began_at, now)
+        timeout_s = timeout_of(held.run, self._definitions)
+        if timeout_s is not None:
+            left_s = max(timeout_s - (now - held.started_at), 0.0)
+            held.timeout_at = self._clock.monotonic() + left_s + GRACE_S
 
     async def renew(self, receipts: Sequence[Receipt]) -> tuple[list[Receipt], list[Receipt]]:
         """Renew what needs it; returns (held for `left_s` more, to be stopped).
@@ -162,6 +171,7 @@ class Leasing:
         except (NotNow, StoreError):
             # The store is away: nobody is told `renewed`, and workers fence themselves in time.
             verdicts = [None] * len(batch)
+            self._keep_accepts(batch)
         for held, verdict in zip(batch, verdicts, strict=True):
             if verdict is Renewed.HELD:
                 held.expires_at = asked_at + self._settings.lease_s
@@ -172,6 +182,13 @@ class Leasing:
                 if not waiter.done():
                     waiter.set_result(verdict)
             held.waiters.clear()
+
+    def _keep_accepts(self, batch: list[Held]) -> None:
+        """An accept is said once: unlike a renewal, which is asked for again, it is tried until it is written."""
+        for held in batch:
+            if not held.introduced:
+                self._pending.setdefault(held.run.id, held)
+                self._flush.set()
 
     def _renewal(self, held: Held) -> Renewal:
         return Renewal(

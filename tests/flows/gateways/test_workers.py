@@ -283,3 +283,27 @@ async def test_inv_a1_a_namesake_of_another_site_cannot_answer_for_a_worker(pair
     await there.gateway.fleet.join(same.holder)
     (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
     assert ack.verdict == "applied"
+
+
+async def test_a_try_that_comes_over_keeps_the_time_that_it_has_used(pair: Pair) -> None:
+    """Its limit counts from the start that the ledger knows; what is overdue by then has the grace to be told."""
+    here, there = pair
+    crew = await arrives(here, "w1", "work", credit=2)
+    late, spent = await here.submit("work", timeout_s=25.0), await here.submit("work", timeout_s=10.0)
+    for offer in crew.offers:
+        assert crew.begin(offer)
+    leases = here.gateway.moves.leases
+    await eventually(lambda: all(leases.of_run(run.id).introduced for run in (late, spent)))  # type: ignore[union-attr]
+    here.clock.advance(20.0)
+    moved = await arrives(there, "w1", "work", held=[receipt_of(offer) for offer in crew.offers])
+    there.clock.advance(9.0)
+    await there.gateway.moves.janitor.end_overdue()
+    assert moved.cancels == []
+    there.clock.advance(1.1)
+    await there.gateway.moves.janitor.end_overdue()
+    assert moved.cancels == [(spent.id, 1, "timeout")]
+    there.clock.advance(5.0)
+    await there.gateway.moves.janitor.end_overdue()
+    assert moved.cancels == [(spent.id, 1, "timeout"), (late.id, 1, "timeout")]
+    attempts = (await there.run(late)).attempts
+    assert [(attempt.outcome, attempt.started_at) for attempt in attempts] == [(Outcome.TIMED_OUT, late.created_at)]

@@ -104,6 +104,18 @@ async def test_who_waits_for_a_renewal_learns_that_the_next_lease_has_replaced_h
     assert waiter.result() is Renewed.LOST
 
 
+async def test_an_accept_that_could_not_be_written_is_written_when_the_store_is_back(house: House, away: Away) -> None:
+    """Who says it once and is heard is not taken for somebody who never began (a simple client beats every 10 s)."""
+    crew = await house.crew("w1", "work")
+    run = await house.submit("work")
+    away(house.gateway.stores.ledger, "renew", 3)
+    assert crew.begin(crew.offers[0])
+    await house.until(lambda: house.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    house.clock.advance(5.1)
+    assert await house.gateway.moves.janitor.sweep() == 0
+    assert (await house.run(run)).tries == 1
+
+
 async def test_credit_comes_back_and_the_run_is_offered_when_a_claim_fails(house: House, away: Away) -> None:
     first = await house.crew("w1", "work", instance="i1")
     run = await house.submit("work")
