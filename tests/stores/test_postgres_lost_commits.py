@@ -14,7 +14,7 @@ from taskgate.runs.run import Status
 from taskgate.stores.postgres.pool import Connection, Outcome, Pool, Work
 from taskgate.stores.postgres.store import PostgresStore
 from taskgate.testing.clock import ManualClock
-from taskgate.testing.stage import RunStage, claim, numbered_id, renewal, requeueing, success
+from taskgate.testing.stage import RunStage, claim, move, numbered_id, renewal, requeueing, success
 from tests.stores.postgres_ground import PATIENCE_S, emptied
 
 MOMENT_S = 0.3
@@ -132,3 +132,33 @@ async def test_one_text_that_cannot_be_stored_harms_no_other(stage: RunStage) ->
     told = await asyncio.gather(stage.ledger.add([good], {}), stage.ledger.add([bad], {}), return_exceptions=True)
     assert not isinstance(told[0], BaseException)
     assert getattr(told[1], "code", "") == "UNSTORABLE_TEXT"
+
+
+async def test_what_was_moved_before_a_deadlock_is_moved(store: CutStore, stage: RunStage) -> None:
+    """A batch is two statements where attempts are kept: when the second gives way, the first has been committed."""
+    now = stage.clock.now()
+    done, due = await stage.accepted(), await stage.added(status=Status.SCHEDULED, due_at=now)
+    first, second = await stage.accepted(), await stage.accepted()
+    other = await asyncpg.connect(store.pool.url)
+    locked = "SELECT 1 FROM runs WHERE id = $1 FOR UPDATE"
+    try:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SET LOCAL deadlock_timeout = '60s'")  # it is not this one that gives way
+        await other.execute(locked, second.id)
+        moves = [success(done, now), move(due, Status.QUEUED), requeueing(first, now), requeueing(second, now)]
+        asked = asyncio.ensure_future(stage.ledger.apply(moves))
+        await _until_one_waits(store)
+        await other.execute(locked, first.id)
+        await transaction.rollback()
+        assert await asked == [Applied.APPLIED] * 4
+    finally:
+        other.terminate()
+    assert [len((await stage.whole(run)).attempts) for run in (first, second)] == [1, 1]
+
+
+async def _until_one_waits(store: CutStore) -> None:
+    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(20.0):
+        while not await store.pool.fetch(waits):  # noqa: ASYNC110  (another session's state)
+            await asyncio.sleep(0.01)

@@ -19,6 +19,7 @@ from taskgate.ids import is_id
 from taskgate.runs import happenings
 from taskgate.runs.deciding import INFRASTRUCTURE
 from taskgate.runs.leases import Held, Leases
+from taskgate.runs.narrating import LATEST_AT
 from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
 from taskgate.runs.settings import RunSettings
@@ -27,6 +28,7 @@ from taskgate.wire.messages import EMPTY, Ack, Receipt, Refuse, Stopped, TaskRes
 
 NEVER_RETRIED = frozenset({"invalid"})
 NOTHING = bytes(EMPTY)
+MAX_WORD = 128
 
 
 class Reports:
@@ -80,7 +82,7 @@ class Reports:
             avoid = "" if refusal.reason == "busy" else holder.id
             if refusal.reason in ("unknown_task", "schema"):
                 holder.tasks.pop(held.run.task, None)
-            changes.append(Change(held.run, happenings.Refused(reason=refusal.reason), avoid))
+            changes.append(Change(held.run, happenings.Refused(reason=_word(refusal.reason)), avoid))
         await self._settler.settle(changes)
         for held in helds:
             self.release(held)
@@ -165,7 +167,7 @@ class Reports:
 
     def _event_of(self, result: TaskResult, run: Run) -> happenings.Event:
         held = self._leases.of_run(run.id)
-        started_at = held.started_at if held is not None and held.started_at else result.started_at or None
+        started_at = held.started_at if held is not None and held.started_at else _moment(result.started_at)
         if result.status == "error":
             failure = _error_of(result)
             digest = _digest(f"{failure.code}\0{failure.message}".encode())
@@ -248,9 +250,19 @@ def _error_of(result: TaskResult) -> RunError:
     error_class = result.error_class or "task"
     retryable = error_class not in NEVER_RETRIED if result.retryable is None else result.retryable
     return RunError(
-        code=(code or "TASK_FAILED")[:128],
+        code=_word(code or "TASK_FAILED"),
         message=message[:8192],
         retryable=retryable,
         error_class=error_class,
         retry_at=result.retry_at,
     )
+
+
+def _word(said: str) -> str:
+    """A worker's word for why; what no database keeps in a text is not in it."""
+    return said[:MAX_WORD].replace("\0", "\ufffd")
+
+
+def _moment(at: float) -> float | None:
+    """A worker's moment, where a calendar has it."""
+    return at if 0.0 < at <= LATEST_AT else None

@@ -10,6 +10,7 @@ import pytest
 from taskgate.errors import Conflict, InvalidInput, KeyReused, NotFound, TooLarge
 from taskgate.runs.run import Outcome, Status
 from taskgate.runs.task import Target
+from taskgate.wire.messages import Refuse
 from tests.flows.runs.house import ADMIN, OTHER, House
 
 
@@ -200,3 +201,18 @@ async def test_inv_a1_a_run_that_was_removed_is_not_remembered(house: House) -> 
     await house.gateway.stores.book.remove([run.id])
     with pytest.raises(NotFound):
         await house.gateway.desk.wait(ADMIN, [run.id], timeout_s=0.0)
+
+
+async def test_what_a_worker_says_oddly_can_be_kept_and_shown(house: House) -> None:
+    """A NUL, which PostgreSQL keeps in no text, would have its report refused for ever, and with it those beside it in
+    one commit; a moment that no calendar has would make its run unreadable."""
+    crew = await house.crew("w1", "work", credit=2)
+    lost = await house.submit("work")
+    await crew.fail(crew.offers[0], error_class="crash", error_code="A\0B", started_at=-1e300)
+    await house.until(lambda: len(crew.offers) == 2)
+    refusal = Refuse(run_id=lost.id, attempt=2, lease_token=crew.offers[1].lease_token, reason="no\0" + 200 * "x")
+    await house.gateway.moves.reports.refused(crew.holder, [refusal])
+    first, second = (await house.run(lost)).attempts
+    assert (first.error and first.error.code, first.moved_on_because) == ("A\ufffdB", "A\ufffdB")
+    assert second.moved_on_because == "no\ufffd" + 125 * "x"
+    assert first.started_at is None

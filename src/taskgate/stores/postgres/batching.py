@@ -1,7 +1,7 @@
 """Group commits: what is asked of one verb in one turn of the loop goes to the database as one statement.
 
     waiting ──end of the turn, a lane is free──▶ performing ──▶ told
-       │                                            ├ contended: the same again
+       │                                            ├ contended: the same again, for some of it may have been done
        │                                            ├ the connection is lost: nobody knows whether it was committed, so
        │                                            │   the same again on a new one, told that it is asked `again`
        │                                            ├ one item's fault: every item alone, so that only the guilty fails
@@ -43,7 +43,8 @@ Probe = Callable[[str], None]
 
 
 class Batch(Generic[Item]):
-    """What one statement is asked. `mark` is this batch's own number; `again`: it may have been performed before."""
+    """What is asked together. `mark` is this batch's own number; `again`: it may have been performed before, wholly or
+    in part."""
 
     __slots__ = ("again", "items", "mark")
 
@@ -180,6 +181,7 @@ class Batcher(Generic[Item, Outcome]):
             except Exception as error:
                 if is_contended(error) and contended_count < CONTENDED_LIMIT:
                     contended_count += 1
+                    batch.again = True  # of several statements only the last has given way
                 elif is_sent and is_lost(error):
                     batch.again = True
                     await asyncio.sleep(PAUSE_S)
