@@ -8,13 +8,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from taskgate import __version__
+from taskgate.bridges.streams.names import DUTY as STREAMS
 from taskgate.edge.workers.counters import LinkCounters
+from taskgate.fleet.gateways import Gateways
 from taskgate.ground import Ground
+from taskgate.history.archiver import DUTY as ARCHIVER
+from taskgate.history.forgetting import DUTY as JOURNALS
 from taskgate.lifespan import Part
 from taskgate.proxy.counters import BOUNDS_S
 from taskgate.proxy.plane import Plane
 from taskgate.proxy.usage import usage_of
 from taskgate.runs.intake import Intake
+from taskgate.runs.janitor import DUTY as JANITOR
 from taskgate.runs.standings import Standings
 from taskgate.stores.guarding import Backend
 from taskgate.telemetry.metrics import Metrics, Sources
@@ -24,6 +30,8 @@ from taskgate.telemetry.repeating import dropped_count
 from taskgate.telemetry.tracing import Send, Tracer
 from taskgate.telemetry.traffic import Traffic
 
+DUTIES = (ARCHIVER, JANITOR, JOURNALS, STREAMS)  # what one gateway does for all, for long
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
@@ -31,6 +39,7 @@ class Watch:
 
     metrics: Metrics
     standings: Standings
+    gateways: Gateways
     traffic: Traffic
     pulse: Pulse
     tracer: Tracer | None
@@ -73,7 +82,28 @@ def watch_of(
     if tracer is not None:
         plane.means.tracing = CallSpans(tracer, ground.clock)
         metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count
-    return Watch(metrics=metrics, standings=standings, traffic=traffic, pulse=pulse, tracer=tracer, servers=servers)
+    return Watch(
+        metrics=metrics,
+        standings=standings,
+        gateways=_gateways(ground, intake),
+        traffic=traffic,
+        pulse=pulse,
+        tracer=tracer,
+        servers=servers,
+    )
+
+
+def _gateways(ground: Ground, intake: Intake) -> Gateways:
+    return Gateways(
+        ground.fleet,
+        ground.neighbours,
+        name=ground.name,
+        version=__version__,
+        clock=ground.clock,
+        leads=lambda: ground.numbers.led(DUTIES),
+        is_leaving=lambda: intake.leaving,
+        processes=ground.settings.http.workers,
+    )
 
 
 def _tracer(ground: Ground) -> Tracer | None:

@@ -30,6 +30,7 @@ COMMANDS = {
     "tasks": "What can be done: list, show, declare, remove.",
     "workers": "Who is connected; drain one.",
     "queues": "How much waits in every queue, and who could take it.",
+    "gateways": "Which gateways are alive, what each leads and who is linked to it.",
     "services": "HTTP services behind the gateway: register, list, remove.",
     "routes": "Which method and path leads where.",
     "openapi": "OpenAPI documents: what changed from one to the next.",

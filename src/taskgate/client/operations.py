@@ -13,6 +13,7 @@ from taskgate.client import plans
 from taskgate.client.requests import posted, segment
 from taskgate.client.retries import Patience
 from taskgate.client.shapes import (
+    GatewaysState,
     KeyState,
     QueueState,
     RegistrationState,
@@ -71,6 +72,11 @@ def queues(task: str, patience: Patience) -> Plan[list[QueueState]]:
     return plans.ask_list(
         Request(method="GET", path=f"/v1/queues{query}"), "queues", wanted=QueueState, patience=patience
     )
+
+
+def gateways(patience: Patience) -> Plan[GatewaysState]:
+    """Every gateway that is alive."""
+    return plans.ask(Request(method="GET", path="/v1/gateways"), GatewaysState, patience=patience)
 
 
 def register_service(registration: Mapping[str, Any], patience: Patience) -> Plan[RegistrationState]:

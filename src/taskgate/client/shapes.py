@@ -189,6 +189,28 @@ class QueueState(Struct, frozen=True, kw_only=True):
     slots_free: int = 0
 
 
+class GatewayState(Struct, frozen=True, kw_only=True):
+    """A gateway that is alive. `here`: it is the one that answered."""
+
+    id: str
+    host: str = ""
+    version: str = ""
+    started_at: datetime | None = None
+    status: str = ""
+    leads: list[str] = []
+    processes: int = 1
+    workers: int = 0
+    running: int = 0
+    here: bool = False
+
+
+class GatewaysState(Struct, frozen=True, kw_only=True):
+    """The gateways; not `complete` while the others cannot be heard."""
+
+    gateways: list[GatewayState] = []
+    complete: bool = True
+
+
 class RegistrationState(Struct, frozen=True, kw_only=True):
     """What became of a registration: its routes as `METHOD /path`. `renew_after_s` 0: it stays until withdrawn."""
 

@@ -148,10 +148,12 @@ class MeteredLeadership:
     def __init__(self, leadership: Leadership, numbers: Numbers) -> None:
         self._leadership = leadership
         self._leads = numbers.leads
+        self._until = numbers.led_until
 
     async def campaign(self, duty: str, holder: str, *, duration_s: float) -> int | None:
+        until = monotonic() + duration_s
         epoch = await self._leadership.campaign(duty, holder, duration_s=duration_s)
-        self._leads[duty] = epoch or 0
+        self._leads[duty], self._until[duty] = epoch or 0, until
         return epoch
 
     async def resign(self, duty: str, holder: str) -> None:

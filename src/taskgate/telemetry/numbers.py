@@ -7,6 +7,8 @@ caller can make a scrape large by inventing names. Tenants are no labels at all.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
+from time import monotonic
 
 from taskgate.bus import Bus
 from taskgate.events import RunAccepted, RunFinished, RunMoved, WorkerJoined, WorkerLeft
@@ -36,6 +38,7 @@ class Numbers:
         self.failures: Counter[tuple[str, str]] = Counter()
         self.away: dict[str, bool] = {}
         self.leads: dict[str, int] = {}
+        self.led_until: dict[str, float] = {}
 
     def listen(self, bus: Bus) -> None:
         """Count what the bus tells from now on."""
@@ -51,6 +54,11 @@ class Numbers:
         if histogram is None:
             histogram = self.verbs[port, name] = Histogram()
         return histogram
+
+    def led(self, duties: Collection[str]) -> list[str]:
+        """Those of these duties that are led from here, by name; a term that ran out is over."""
+        now = monotonic()
+        return sorted(duty for duty in duties if self.leads.get(duty) and now < self.led_until.get(duty, 0.0))
 
     def _accepted(self, event: RunAccepted) -> None:
         self.accepted[self._label(event.run.task)] += 1

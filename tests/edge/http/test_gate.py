@@ -14,7 +14,7 @@ OPEN = {
 
 
 NEW_DOORS = {
-    "/v1/tokens", "/v1/tokens/join", "/v1/tokens/revoke", "/metrics", "/v1/queues", "/gateway/history",
+    "/v1/tokens", "/v1/tokens/join", "/v1/tokens/revoke", "/metrics", "/v1/queues", "/v1/gateways", "/gateway/history",
     "/gateway/history/export", "/gateway/audit", "/gateway/audit/ends", "/gateway/audit/export",
 }  # fmt: skip
 

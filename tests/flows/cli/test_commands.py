@@ -227,6 +227,20 @@ def test_workers(run: Run) -> None:
     assert re.search(r"w-1\s+online\s+1/4\s+a, b\s+gpu=a", said.out)
 
 
+def test_gateways(run: Run) -> None:
+    gateway = {
+        "id": "abcdefghijkl", "host": "gate-1", "version": "1.2", "status": "leaving", "leads": ["janitor", "journals"],
+        "workers": 3, "running": 2, "here": True, "started_at": "2026-01-02T03:04:05Z",
+    }  # fmt: skip
+    whole, half = ({"gateways": [gateway], "complete": complete} for complete in (True, False))
+    with serving(replies(Reply(content=whole), Reply(content=half), Reply(content=half))) as served:
+        said = run("gateways", url=served.url)
+        assert re.search(r"gate-1\s+abcdefgh\*\s+leaving\s+1\.2\s.*\s3\s+2\s+janitor, journals", said.out)
+        assert said.err == ""
+        assert "may not be whole" in run("gateways", url=served.url).err
+        assert run("gateways", "--json", url=served.url).json["complete"] is False
+
+
 def test_the_journal_as_lines(run: Run) -> None:
     entries: list[dict[str, Any]] = [
         {"seq": 1, "kind": "log", "text": "hello"},

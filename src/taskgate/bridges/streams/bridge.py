@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from taskgate.bridges.settings import StreamsSettings
 from taskgate.bridges.streams.logs import LogCarrier
-from taskgate.bridges.streams.names import CONTROL_GROUP, Names
+from taskgate.bridges.streams.names import CONTROL_GROUP, DUTY, Names
 from taskgate.bridges.streams.orders import cancelled_in
 from taskgate.bridges.streams.reading import Reader
 from taskgate.bridges.streams.returning import Returner
@@ -31,7 +31,6 @@ from taskgate.runs.intake import Intake
 from taskgate.runs.ports import Leadership, RunBook
 
 _log = logging.getLogger(__name__)
-DUTY = "streams-bridge"
 TERM_S = 15.0
 PAUSE_S = 1.0
 SUBMITTED_BY = "bridge:streams"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DUTY = "streams-bridge"
 CONSUMER = "taskgate"
 CONTROL_GROUP = "taskgate"  # a group of our own: everybody must hear every order
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any, Unpack
 
 from taskgate.client import plans
-from taskgate.client.aio.desks import DeadLetters, Keys, Queues, Routes, Services, Tasks, Tokens, Workers
+from taskgate.client.aio.desks import DeadLetters, Gateways, Keys, Queues, Routes, Services, Tasks, Tokens, Workers
 from taskgate.client.aio.line import AsyncCaller, AsyncLine
 from taskgate.client.aio.run import AsyncRun
 from taskgate.client.door import find_door
@@ -32,6 +32,7 @@ class AsyncClient(AsyncCaller):
         self.tasks = Tasks(self._line)
         self.workers = Workers(self._line)
         self.queues = Queues(self._line)
+        self.gateways = Gateways(self._line)
         self.services = Services(self._line)
         self.routes = Routes(self._line)
         self.keys = Keys(self._line)

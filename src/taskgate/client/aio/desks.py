@@ -12,6 +12,7 @@ from taskgate.client import operations
 from taskgate.client.aio.line import AsyncLine
 from taskgate.client.aio.run import AsyncRun
 from taskgate.client.shapes import (
+    GatewaysState,
     KeyState,
     QueueState,
     RegistrationState,
@@ -71,6 +72,17 @@ class Queues:
     async def all(self, *, task: str = "") -> list[QueueState]:
         """Every queue, those in which nothing waits too; of one task where it is named."""
         return await self._line.finish(operations.queues(task, self._line.patience))
+
+
+class Gateways:
+    """Which gateways there are."""
+
+    def __init__(self, line: AsyncLine) -> None:
+        self._line = line
+
+    async def all(self) -> GatewaysState:
+        """Every gateway that is alive; needs the scope admin."""
+        return await self._line.finish(operations.gateways(self._line.patience))
 
 
 class Services:

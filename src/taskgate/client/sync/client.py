@@ -13,7 +13,7 @@ from taskgate.client.door import find_door
 from taskgate.client.requests import RunQuery, SubmitOptions
 from taskgate.client.retries import Patience
 from taskgate.client.shapes import RunState, Verdict
-from taskgate.client.sync.desks import DeadLetters, Keys, Queues, Routes, Services, Tasks, Tokens, Workers
+from taskgate.client.sync.desks import DeadLetters, Gateways, Keys, Queues, Routes, Services, Tasks, Tokens, Workers
 from taskgate.client.sync.line import Caller, Line
 from taskgate.client.sync.run import Run
 from taskgate.errors import TaskgateError
@@ -31,6 +31,7 @@ class Client(Caller):
         self.tasks = Tasks(self._line)
         self.workers = Workers(self._line)
         self.queues = Queues(self._line)
+        self.gateways = Gateways(self._line)
         self.services = Services(self._line)
         self.routes = Routes(self._line)
         self.keys = Keys(self._line)

@@ -10,6 +10,7 @@ from typing import Any
 
 from taskgate.client import operations
 from taskgate.client.shapes import (
+    GatewaysState,
     KeyState,
     QueueState,
     RegistrationState,
@@ -71,6 +72,17 @@ class Queues:
     def all(self, *, task: str = "") -> list[QueueState]:
         """Every queue, those in which nothing waits too; of one task where it is named."""
         return self._line.finish(operations.queues(task, self._line.patience))
+
+
+class Gateways:
+    """Which gateways there are."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def all(self) -> GatewaysState:
+        """Every gateway that is alive; needs the scope admin."""
+        return self._line.finish(operations.gateways(self._line.patience))
 
 
 class Services:

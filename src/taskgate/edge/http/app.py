@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.admin import CALL, build_admin
 from taskgate.edge.http.admin_calls import CallRoutes
+from taskgate.edge.http.admin_gateways import GatewayRoutes
 from taskgate.edge.http.admin_keys import KeyRoutes
 from taskgate.edge.http.admin_queues import QueueRoutes
 from taskgate.edge.http.admin_runs import RunRoutes
@@ -42,6 +43,7 @@ from taskgate.edge.http.runs import RunEndpoints
 from taskgate.errors import Malformed, TaskgateError, WrongMethod
 
 _log = logging.getLogger(__name__)
+PARTS = (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, TokenRoutes, QueueRoutes, GatewayRoutes)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -61,7 +63,7 @@ class HttpDoor:
         self._live = Live(doors.bus)
         self._sockets = sockets
         self._admin = build_admin(doors.past.audit)
-        for part in (RunRoutes, TaskRoutes, ServiceRoutes, CallRoutes, KeyRoutes, TokenRoutes, QueueRoutes):
+        for part in PARTS:
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
         key_set = RawRoute("GET", KEY_SET, KeySetEndpoint(doors).read)
         backends = doors.watch.backends

@@ -37,6 +37,7 @@ OWN_TAGS = {
     "Tasks": "What can be done, and how.",
     "Workers": "Who does it.",
     "Dead letters": "Runs that failed for good.",
+    "Gateways": "Which gateways there are.",
     "Queues": "How much waits, and who could take it.",
     "Calls": "Recorded calls of routes.",
     "History": "Ended runs of long ago.",

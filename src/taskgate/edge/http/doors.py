@@ -15,6 +15,7 @@ from taskgate.edge.entrance import Entrance
 from taskgate.edge.http.metrics import MetricsPage
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.gateways import Gateways
 from taskgate.history.reading import History
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
@@ -52,6 +53,9 @@ class Watching(Protocol):
 
     @property
     def standings(self) -> Standings: ...
+
+    @property
+    def gateways(self) -> Gateways: ...
 
     @property
     def metrics(self) -> MetricsPage: ...

@@ -15,6 +15,7 @@ import msgspec
 from taskgate.edge.http import (
     bodies,
     call_shapes,
+    gateway_shapes,
     past_shapes,
     queue_shapes,
     run_log_shapes,
@@ -48,6 +49,7 @@ def components() -> dict[str, Any]:
             service_shapes,
             call_shapes,
             queue_shapes,
+            gateway_shapes,
             run_log_shapes,
             past_shapes,
             token_shapes,
