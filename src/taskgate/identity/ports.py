@@ -37,7 +37,9 @@ class KeyRecord:
 class KeyRing(Protocol):
     """API keys by their public id."""
 
-    async def save(self, record: KeyRecord) -> None: ...
+    async def save(self, record: KeyRecord) -> None:
+        """Keep it in the place of the one with this id; a key that was revoked stays so, whatever the record says."""
+        ...
 
     async def find(self, key_id: str) -> KeyRecord | None: ...
 

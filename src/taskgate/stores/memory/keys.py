@@ -17,6 +17,9 @@ class MemoryKeyRing:
         self._by_id: dict[str, KeyRecord] = {}
 
     async def save(self, record: KeyRecord) -> None:
+        known = self._by_id.get(record.id)
+        if known is not None and known.revoked_at is not None:
+            record = replace(record, revoked_at=known.revoked_at)
         self._by_id[record.id] = record
 
     async def find(self, key_id: str) -> KeyRecord | None:

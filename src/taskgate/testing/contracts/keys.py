@@ -59,6 +59,14 @@ class KeyRingContract:
         await keyring.save(record(name="new", expires_at=3.0))
         assert await keyring.all() == [record(name="new", expires_at=3.0)]
 
+    async def test_saving_again_revives_nothing(self, keyring: KeyRing) -> None:
+        """Whoever rotates a key read it before somebody else revoked it: INV-A5."""
+        await keyring.save(record())
+        await keyring.revoke("key000000001", 50.0)
+        await keyring.save(record(expires_at=60.0))
+        assert await keyring.find("key000000001") == record(expires_at=60.0, revoked_at=50.0)
+        assert await keyring.all() == [record(expires_at=60.0, revoked_at=50.0)]
+
     async def test_all_keys_come_oldest_first_with_revoked_ones(self, keyring: KeyRing) -> None:
         young, old, twin = record("c", created_at=30.0), record("b", created_at=10.0), record("a", created_at=10.0)
         for item in (young, old, twin):
