@@ -87,7 +87,7 @@ async def test_s19_claims(house: House, changes: dict[str, Any]) -> None:
     assert await ask(house, FORGE.token(**{**changes, **moments})) == 401
 
 
-@pytest.mark.parametrize("payload", ["NaN", "Infinity", "-Infinity", "1e999", "1e308"])
+@pytest.mark.parametrize("payload", ["NaN", "Infinity", "-Infinity", "1e999", "1e308", "9" * 400])
 async def test_s19_numbers_that_are_none(house: House, payload: str) -> None:
     text = json.dumps(FORGE.claims(exp=4711)).replace("4711", payload)
     assert await ask(house, FORGE.sign({"alg": "RS256", "kid": "rsa-1", "typ": "at+jwt"}, text)) == 401

@@ -52,6 +52,8 @@ def read_pair(files: Files) -> Pair:
     chain = _bytes(files, "tls_cert_path", files.cert_path)
     key = _bytes(files, "tls_key_path", files.key_path) if files.key_path else chain
     roots = _bytes(files, "tls_ca_path", files.ca_path) if files.ca_path else b""
+    if files.ca_path and not roots:  # half a renewal; it does not say that nobody needs a certificate any more
+        raise _useless(files, "tls_ca_path", f"{files.ca_path} is empty")
     pair = Pair(chain=chain, key=key, roots=roots, expires_at=_expires_at(files, chain))
     try:
         context_of(pair)

@@ -13,10 +13,12 @@ from taskgate.telemetry.repeating import MOST, WINDOW_S, Repeating
 from taskgate.trace import about
 
 KEY = "tg_abcdef123456_0123456789abcdefghijABCDEFGHIJ0123"
+SERVICE = "tgi_" + "0123456789abcdefghijABCDEFGHIJ-123456789abcd"[:43]
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ3b3JrZXItMSJ9.c2lnbmF0dXJlLWNhbmFyeQ"
 CANARIES = [
     (f"key {KEY} was shown", KEY),
     (f"token {JWT} has run out", JWT),
+    (f"signed as {SERVICE} by nobody", SERVICE),
     ("cannot reach postgresql://taskgate:hunter2-canary@db/one", "hunter2-canary"),
     ("redis://:hunter2-canary@cache:6379/0 is away", "hunter2-canary"),
     ("redis://:p@hunter2-canary@cache:6379/0 is away", "hunter2-canary"),

@@ -82,3 +82,18 @@ def test_authorities_without_a_certificate_are_refused(tmp_path: Path) -> None:
         read_pair(
             Files(section="http", cert_path=str(issued.cert_path), key_path=str(issued.key_path), ca_path=str(text))
         )
+
+
+def test_f34_authorities_that_are_being_written_change_nothing(tmp_path: Path) -> None:
+    """A file that was just emptied names nobody; it does not mean that clients need no certificate any more (S18)."""
+    authority = Authority(tmp_path)
+    issued = authority.issue("gate")
+    files = Files(
+        section="http", cert_path=str(issued.cert_path), key_path=str(issued.key_path), ca_path=str(authority.path)
+    )
+    watched = Certificates(files, ManualClock(now=time.time()))
+    authority.path.write_bytes(b"")
+    assert not watched.look()
+    assert watched.pair.roots == authority.cert
+    with pytest.raises(InvalidInput, match=r"http\.tls_ca_path: .* is empty"):
+        read_pair(files)
