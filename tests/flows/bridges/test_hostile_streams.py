@@ -27,7 +27,10 @@ async def test_every_order_is_acknowledged_and_none_has_a_stream_written_for_it(
 
 async def told(outside: Outside, stream: str) -> bool:
     """Whether every order was read and acknowledged."""
-    (group,) = await outside.redis.xinfo_groups(stream)
+    groups = await outside.redis.xinfo_groups(stream)
+    if not groups:  # nobody has looked there yet
+        return False
+    (group,) = groups
     last = (await outside.redis.xinfo_stream(stream))["last-generated-id"]
     return (group["last-delivered-id"], group["pending"]) == (last, 0)
 
@@ -67,3 +70,24 @@ async def test_poison_goes_to_the_dead_letters_with_its_reason(outside: Outside,
         assert codes == [b"NO_RUN_ID", b"NOT_JSON", b"NOT_TEXT", b"NO_RUN_ID"]
         assert (letters[1][b"run_id"], letters[1][b"_original_stream"]) == (b"bad", READY.encode())
         assert [told["run_id"] for told in await outside.results()] == ["good"]
+
+
+async def test_orders_are_heard_again_when_their_stream_was_deleted(outside: Outside, redis_url: str) -> None:
+    """Whoever tidies the scheduler's Redis takes the bridge's group with the stream: it joins what comes after."""
+    stream = "antcode:control:global"
+    async with bridged(redis_url) as house, working(house):
+        for _ in range(2):
+            await outside.redis.xadd(stream, {"control_type": "kill", "run_id": "elsewhere"})
+            await outside.until(lambda: told(outside, stream))
+            await outside.redis.delete(stream)
+
+
+async def test_a_dead_letter_that_is_put_back_whole_tells_why_it_was_refused_now(
+    outside: Outside, redis_url: str
+) -> None:
+    """Somebody mends half of it: the next reason is not hidden behind the first, which came with its fields."""
+    await outside.redis.xadd(READY, {"params": "{", "_reason_code": "OLD", "_original_stream": "elsewhere"})
+    async with bridged(redis_url) as house, working(house):
+        await outside.until(outside.is_drained)
+        ((_, letter),) = await outside.redis.xrange(f"{READY}:dead_letter")
+        assert (letter["_reason_code"], letter["_original_stream"]) == ("NO_RUN_ID", READY)

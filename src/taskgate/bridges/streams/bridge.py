@@ -132,7 +132,7 @@ class StreamsBridge:
             found = {names.orders("global")}
             for worker in self._settings.workers:
                 found.update(await self._scheduler.streams(names.orders(worker)))
-            for stream in found - set(self._orders):
+            for stream in found:  # those that were known too: a stream that was deleted took our group with it
                 await self._scheduler.join(stream, CONTROL_GROUP, start="0")
             self._orders = sorted(found)
             self._look_at = now + self._settings.sweep_s

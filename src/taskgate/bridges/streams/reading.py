@@ -153,7 +153,8 @@ class Reader:
             "_original_id": entry_id.decode(),
             "_refused_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
         }
-        told = {name.encode(): value.encode() for name, value in reason.items()} | fields
+        told = {name.encode(): value.encode() for name, value in reason.items()}
+        told = told | fields | told  # the reason stands first, and is never one that came with the entry
         oldest = f"{max(0, int((now - self._settings.keep_s) * 1000))}-0"
         await self._scheduler.refuse(stream, entry_id, fields=told, oldest=oldest)
         self.refused_count += 1
