@@ -1,4 +1,7 @@
-"""A real MariaDB in a folder of its own: started, killed, frozen and ended by a test."""
+"""A real MariaDB in a folder of its own, with a certificate: started, killed, frozen and ended by a test.
+
+TASKGATE_TEST_MYSQLD names the `mysqld` of a MySQL that takes its place: the archive's tests are then MySQL's.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.authority import Authority
 from tests.servers.daemon import Daemon
 from tests.servers.finding import install, missing
 from tests.system.cluster import free_port
 
 START_S = 40.0
 QUICK = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin")
+ONLY_MYSQL = ("--mysqlx=OFF", "--secure-file-priv=")  # a port and a folder of the machine's
+INSTALL = ["mariadb-install-db", "--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]
 USER = "taskgate"
 PASSWORD = "secret-of-a-test"
 
@@ -38,14 +44,18 @@ class MariaDb(Daemon):
         self._data = folder / "data"
         self._socket = folder / "s"
         self._user = ["--user=root"] if os.getuid() == 0 else []
-        self._flags = [*(QUICK if is_quick else ()), *self._user]
         self._databases = 0
-        self._server = program()
-        command = ["mariadb-install-db", "--no-defaults", f"--datadir={self._data}", "--skip-test-db", *self._user]
-        command.append("--auth-root-authentication-method=normal")
+        self.authority = Authority(folder / "ca")
+        issued = self.authority.issue("server")
+        tls = (f"--ssl-cert={issued.cert_path}", f"--ssl-key={issued.key_path}", f"--ssl-ca={self.authority.path}")
+        mysql = os.environ.get("TASKGATE_TEST_MYSQLD", "")
+        self._server = mysql or program()
+        self._flags = [*tls, *(QUICK if is_quick else ()), *(ONLY_MYSQL if mysql else ()), *self._user]
+        command = [mysql, "--no-defaults", "--initialize-insecure"] if mysql else INSTALL
+        command = [*command, f"--datadir={self._data}", *self._user]
         made = subprocess.run(command, check=False, capture_output=True, text=True)
         if made.returncode:
-            pytest.fail(f"mariadb-install-db: {made.stderr[-2000:]}")
+            pytest.fail(f"{command[0]}: {made.stderr[-2000:]}")
 
     def url(self, database: str) -> str:
         return f"mysql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"

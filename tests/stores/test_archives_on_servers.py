@@ -8,8 +8,10 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
+from pymysql.cursors import Cursor
 
 from taskgate.errors import StoreError, Unavailable
 from taskgate.history.ports import EndedRuns, RunArchive
@@ -22,6 +24,7 @@ from taskgate.testing.archives import ended_run, found, history_of, played
 from taskgate.testing.clock import ManualClock
 from taskgate.testing.contracts.archive import EndedRunsContract, RunArchiveContract
 from taskgate.testing.stage import RunStage
+from tests.servers.authority import Authority
 from tests.servers.mariadb import MariaDb
 from tests.stores.postgres_ground import emptied
 
@@ -108,11 +111,46 @@ async def test_a_large_run_is_copied_again_after_the_packet_size_changed(mariadb
 
 
 async def test_a_refused_credential_is_an_operators_matter(mariadb_url: str) -> None:
-    archive = MysqlRunArchive(mariadb_url.replace("secret-of-a-test", "wrong"))
-    with pytest.raises(StoreError) as refused:
-        await archive.start()
-    assert refused.value.code == "STORE_REFUSED"
+    assert await _refused(mariadb_url.replace("secret-of-a-test", "wrong")) == "STORE_REFUSED"
+
+
+async def test_a_locked_user_is_an_operators_matter(mariadb: MariaDb, mariadb_url: str) -> None:
+    mariadb.query("CREATE USER IF NOT EXISTS 'locked'@'127.0.0.1' IDENTIFIED BY 'secret-of-a-test' ACCOUNT LOCK")
+    assert await _refused(mariadb_url.replace("taskgate:", "locked:")) == "STORE_REFUSED"
+
+
+async def test_a_server_is_believed_by_its_certificate_alone(
+    mariadb: MariaDb, mariadb_url: str, tmp_path: Path
+) -> None:
+    """One that is not believed is an operator's matter, not a server that is away and will be back."""
+    believed = f"{mariadb_url}?ssl_ca={mariadb.authority.path}"
+    archive = MysqlRunArchive(believed)
+    await archive.start()
+    ((name, cipher),) = await archive._reader.use(_cipher)
+    await archive.stop()
+    assert (name, bool(cipher)) == ("Ssl_cipher", True)
+    assert await _refused(believed.replace("127.0.0.1", "localhost")) == "STORE_UNTRUSTED"
+    rubbish = tmp_path / "rubbish.pem"
+    rubbish.write_text("no certificate")
+    for other in (Authority(tmp_path / "other").path, rubbish, tmp_path / "missing.pem"):
+        assert await _refused(f"{mariadb_url}?ssl_ca={other}") == "STORE_UNTRUSTED"
+
+
+def _cipher(cursor: Cursor) -> Any:
+    cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+    return cursor.fetchall()
+
+
+async def _refused(url: str) -> str:
+    """The code that its start ends with."""
+    archive = MysqlRunArchive(url)
+    try:
+        with pytest.raises(StoreError) as refused:
+            await archive.start()
+    finally:
+        await archive.stop()
     assert "secret" not in str(refused.value)
+    return refused.value.code
 
 
 async def test_a_server_that_does_not_flush_is_named(mariadb_url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pymysql
 
 from taskgate.errors import InvalidInput, StoreError, TaskgateError, Unavailable
 
 AWAY = "ARCHIVE_AWAY"
-_LOST = frozenset({0, 1053, 1927, 2003, 2006, 2013, 2014, 2055, 4031})
+_LOST = frozenset({0, 1053, 1927, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
 _BUSY = frozenset({1040, 1203, 1205, 1206, 1213, 1226, 1317, 1969, 3024})
 _FULL = frozenset({3, 28, 1021, 1026, 1114})
 _READ_ONLY = frozenset({1290, 1792, 1836})
@@ -23,6 +25,12 @@ _OPERATOR = {
     1146: ("a table of the archive is missing", "STORE_OUTDATED"),
     1153: ("max_allowed_packet of the server is smaller than a row of the archive", "STORE_PACKET_TOO_SMALL"),
     1698: ("the server refuses the credential in archive.url", "STORE_REFUSED"),
+    1820: ("the password in archive.url has expired", "STORE_REFUSED"),
+    1862: ("the password in archive.url has expired", "STORE_REFUSED"),
+    2026: ("archive.url wants TLS, and the server has none", "STORE_UNTRUSTED"),
+    3118: ("the user of archive.url is locked", "STORE_REFUSED"),
+    3955: ("the user of archive.url is locked", "STORE_REFUSED"),
+    4151: ("the user of archive.url is locked", "STORE_REFUSED"),
 }
 
 
@@ -55,6 +63,9 @@ def translated(error: BaseException) -> TaskgateError:
 
 def _meaning(error: BaseException) -> TaskgateError:
     number = number_of(error)
+    doubt = _doubt(error)
+    if doubt:
+        return StoreError(doubt, code="STORE_UNTRUSTED")
     if is_lost(error):
         return Unavailable("the archive's server is away", code=AWAY, retry_after_s=2.0)
     if number in _BUSY:
@@ -69,3 +80,13 @@ def _meaning(error: BaseException) -> TaskgateError:
         detail, code = _OPERATOR[number]
         return StoreError(detail, code=code)
     return StoreError(f"the archive's server refused a statement: {type(error).__name__} {number}")
+
+
+def _doubt(error: BaseException) -> str:
+    """Why no connection can be trusted, "" for other failures. To the driver most of it is a server that is away."""
+    if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError | ssl.SSLError):
+        return f"ssl_ca in archive.url is no file of certificates that can be read: {type(error).__name__}"
+    refused = getattr(error, "original_exception", None)
+    if isinstance(refused, ssl.SSLCertVerificationError):
+        return f"the certificate of the archive's server is not believed: {refused.verify_message}"
+    return ""
