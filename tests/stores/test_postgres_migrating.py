@@ -17,6 +17,7 @@ from taskgate.clock import SystemClock
 from taskgate.errors import StoreError
 from taskgate.stores.postgres.migrating import MIGRATIONS, prepare, read_schema, steps_of, upgrade
 from taskgate.stores.postgres.store import PostgresStore
+from tests.system.cluster import free_port
 
 STEPS = {
     "0001_one.before.sql": "CREATE TABLE one (a int)",
@@ -100,3 +101,8 @@ def test_db_commands(postgres_url: str) -> None:
     refused = run.invoke(root, ["db", "check"], env={**env, "DATABASE_URL": "sqlite:"})
     assert refused.exit_code == 1
     assert run.invoke(root, ["db", "check", "--nonsense"], env=env).exit_code == 2
+    nowhere = f"postgresql://taskgate:canary@127.0.0.1:{free_port()}/one"
+    away = run.invoke(root, ["db", "check"], env={**env, "DATABASE_URL": nowhere})
+    assert away.exit_code == 1
+    assert f"nobody answers at {nowhere.partition('@')[2]}" in away.stderr
+    assert "canary" not in away.stderr

@@ -119,6 +119,9 @@ def complain(error: Exception, *, as_json: bool) -> int:
     """Tell the error as one line on standard error (with --json: one JSON object); the exit code for it."""
     if os.environ.get("TASKGATE_DEBUG"):
         raise error
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command: its help is the answer
+        click.echo(error.format_message(), err=True)
+        return USAGE
     code, detail, extra = _told(error)
     if as_json:
         click.echo(msgspec.json.encode({"error": {"code": code, "detail": detail, **extra}}, enc_hook=str), err=True)

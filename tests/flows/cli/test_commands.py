@@ -47,6 +47,14 @@ def leaves(command: click.Command, name: str) -> list[tuple[str, click.Command]]
 LEAVES = leaves(root, "")
 
 
+@pytest.mark.parametrize("words", [(), ("runs",), ("workers",), ("db",)])
+def test_a_group_without_a_command_tells_its_help(run: Run, words: tuple[str, ...]) -> None:
+    said = run(*words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err == run(*words, "--help").out
+    assert "error" not in said.err
+
+
 def test_every_promised_command_is_there() -> None:
     """INTERFACES 1, as far as this version goes."""
     names = {name for name, _ in LEAVES}

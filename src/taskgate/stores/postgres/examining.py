@@ -16,7 +16,7 @@ import asyncpg
 from taskgate.errors import StoreError
 from taskgate.stores.postgres.failures import translated
 from taskgate.stores.postgres.migrating import Kind, Schema, Step, read_schema, upgrade
-from taskgate.stores.postgres.pool import driver_url
+from taskgate.stores.postgres.pool import driver_url, named
 
 CONNECT_S = 10.0
 _ABOUT = """
@@ -74,6 +74,9 @@ async def _connected(url: str) -> AsyncIterator[Any]:
         connection = await asyncpg.connect(
             driver_url(url), timeout=CONNECT_S, server_settings={"application_name": "taskgate db"}
         )
+    except Exception as error:
+        raise named(translated(error), url) from error
+    try:
         try:
             yield connection
         finally:

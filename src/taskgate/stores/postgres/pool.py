@@ -104,7 +104,7 @@ class Pool:
             self._dialler.close()
             if not isinstance(error, Exception):
                 raise
-            raise _named(translated(error), self.url) from error
+            raise named(translated(error), self.url) from error
 
     async def stop(self) -> None:
         """Wait a moment for what is under way, then close every connection. Safe to call twice."""
@@ -199,7 +199,7 @@ def driver_url(url: str) -> str:
     return url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
 
-def _named(error: TaskgateError, url: str) -> TaskgateError:
+def named(error: TaskgateError, url: str) -> TaskgateError:
     """The same error, and of a server that does not answer also where it should be."""
     if not isinstance(error, Unavailable):
         return error
