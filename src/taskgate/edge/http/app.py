@@ -60,7 +60,7 @@ class HttpDoor:
         http = doors.settings.http
         self._gate = gate
         self._cors = Cors(http.cors_origins)
-        self._live = Live(doors.bus)
+        self._live = Live(doors.bus, doors.keys.standing)
         self._sockets = sockets
         self._admin = build_admin(doors.past.audit)
         for part in PARTS:

@@ -4,7 +4,8 @@
     GET /gateway/history/export    whole runs, one JSON object a line, each with the `cursor` behind which to go on
 
 A stream is read from the archive as fast as its reader takes it. One that ends without the last chunk was cut (the
-archive, a revoked key, a closing gateway, a reader slower than 30 s) and goes on behind the cursor of its last line.
+archive, a credential that ended, a closing gateway, a reader slower than 30 s) and goes on behind the cursor of its
+last line.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ async def stream_lines(call: Call, pages: AsyncIterator[bytes], *, live: Live) -
     page = b"" if call.is_head else await anext(pages, b"")  # what fails before the first line is told as a problem
     await call.start(200, [(b"content-type", NDJSON), *GUARDS])
     call.body_seen = True
-    async with live.watch(call) as end:
+    async with live.watch(call, is_long=True) as end:
         try:
             while page and not end.done():
                 async with asyncio.timeout(SLOW_READER_S):

@@ -1,7 +1,8 @@
 """Requests that stay open: each learns when it has to end before its time.
 
-Three things end one: the caller hangs up, its key is revoked (INV-A5), the gateway closes. Whoever waits does so
-beside the future that `watch` gives, and gives back everything when it resolves.
+Four things end one: the caller hangs up, its key is revoked (INV-A5), the gateway closes; and, of one that may last as
+long as its reader likes, the end of its credential by itself, which makes no news. Whoever waits does so beside the
+future that `watch` gives, and gives back everything when it resolves.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Any, TypeVar
 
 from taskgate.bus import Bus
 from taskgate.edge.http.call import Call, CallerGone
-from taskgate.errors import Unauthenticated
+from taskgate.errors import TaskgateError, Unauthenticated
 from taskgate.events import KeyRevoked
 from taskgate.identity.lineage import PREFIX, comes_of, is_lineage
 from taskgate.identity.principal import Principal
+from taskgate.identity.standing import Standing
 
+LOOK_S = 15.0
 T = TypeVar("T")
 
 
@@ -31,9 +34,11 @@ class End(Enum):
 
 
 class Live:
-    """The open requests of the door, by the key, subject or token that opened them."""
+    """The open requests of the door, by the key, subject or token that opened them; `standing` knows of ends without
+    news."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, standing: Standing | None = None) -> None:
+        self._standing = standing
         self._open: dict[str, set[asyncio.Future[End]]] = {}
         self._unsubscribe = bus.subscribe(KeyRevoked, lambda event: self._end(event.key_id, End.REVOKED))
         self._is_closing = False
@@ -46,14 +51,18 @@ class Live:
             self._end(key_id, End.CLOSING)
 
     @asynccontextmanager
-    async def watch(self, call: Call) -> AsyncIterator[asyncio.Future[End]]:
-        """A future that tells when this request has to end; its body must have been read."""
+    async def watch(self, call: Call, *, is_long: bool = False) -> AsyncIterator[asyncio.Future[End]]:
+        """A future that tells when this request has to end; its body must have been read. `is_long`: nothing else
+        bounds how long it takes."""
         with self._of(call.principal) as end:
-            listening = asyncio.create_task(_until_gone(call, end))
+            watching = [asyncio.create_task(_until_gone(call, end))]
+            if is_long and self._standing is not None and call.principal is not None and call.principal.id:
+                watching.append(asyncio.create_task(_until_over(self._standing, call.principal, end)))
             try:
                 yield end
             finally:
-                listening.cancel()
+                for task in watching:
+                    task.cancel()
 
     @contextmanager
     def _of(self, principal: Principal | None) -> Iterator[asyncio.Future[End]]:
@@ -124,3 +133,14 @@ async def _until_gone(call: Call, end: asyncio.Future[End]) -> None:
     await call.gone()
     if not end.done():
         end.set_result(End.GONE)
+
+
+async def _until_over(standing: Standing, principal: Principal, end: asyncio.Future[End]) -> None:
+    while not end.done():
+        await asyncio.sleep(LOOK_S)
+        try:
+            holds = await standing.holds(principal)
+        except TaskgateError:  # nobody can tell
+            holds = False
+        if not holds and not end.done():
+            end.set_result(End.REVOKED)

@@ -158,7 +158,7 @@ class RunLogEndpoints:
         )
         await call.start(200 if (b"content-range" not in dict(headers)) else 206, headers)
         call.body_seen = True
-        async with self._live.watch(call) as gone:
+        async with self._live.watch(call, is_long=True) as gone:
             try:
                 while part and not gone.done():
                     first += len(part)
