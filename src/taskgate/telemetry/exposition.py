@@ -34,7 +34,10 @@ class Exposition:
     def text(self, samples: Iterable[Sample], accept: str) -> tuple[bytes, bytes]:
         """The page and its media type."""
         self._samples.now = samples
-        encode, media = choose_encoder(accept)
+        try:
+            encode, media = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none: the form that everybody reads
+            encode, media = choose_encoder("")
         try:
             return encode(self._registry), media.encode("ascii")
         finally:

@@ -118,3 +118,10 @@ async def test_every_name_is_in_the_catalogue(house: House) -> None:
     told = {name for name, _ in numbers if name.startswith("taskgate_")}
     suffixes = ("_total", "_bucket", "_sum", "_count", "_created", "")
     assert all(any(name.removesuffix(suffix) in METRICS for suffix in suffixes) for name in told)
+
+
+@pytest.mark.parametrize("version", ["a.b", "", "1e9", "9" * 400, "1.0.0.dev1+x"])
+async def test_an_accept_header_that_nobody_understands_is_answered(house: House, version: str) -> None:
+    headers = [("Accept", f"application/openmetrics-text;version={version};escaping=x"), ("Accept", "text/plain")]
+    for accept in headers:
+        assert (await house.ask("GET", "/metrics", key=await house.key("metrics"), headers=[accept])).status == 200
