@@ -208,7 +208,7 @@ class ServiceHolder:
         receipt = held.receipt
         said = Stopped(run_id=receipt.run_id, attempt=receipt.attempt, lease_token=receipt.lease_token)
         try:
-            await self._rooms.reports.stopped(self.holder.id, [said])
+            await self._rooms.reports.stopped(self.holder, [said])
         except (NotNow, StoreError) as error:
             _log.warning("run %s has stopped at %s: %s", receipt.run_id, self.service.name, error)
 
@@ -225,7 +225,7 @@ class ServiceHolder:
             while batch := self._answers:
                 self._answers = []
                 try:
-                    await self._rooms.reports.results(batch, worker_id=self.holder.id)
+                    await self._rooms.reports.results(batch, self.holder)
                 except (NotNow, StoreError) as error:
                     _log.warning("answers of %s wait: %s", self.service.name, error)
                     self._answers = batch + self._answers

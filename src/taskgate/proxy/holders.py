@@ -79,12 +79,13 @@ class ServiceHolders:
 
     async def beat(self) -> None:
         """Renew every lease, cut what was lost."""
-        receipts = [held.receipt for one in self._all() for held in one.held()]
-        if receipts:
-            _, stop = await self._rooms.leasing.renew(receipts)
-            for one in self._all():
-                one.fence(stop)
+        await asyncio.gather(*(self._renew(one) for one in self._all()))
         self._leaving = [one for one in self._leaving if one.is_busy]
+
+    async def _renew(self, one: ServiceHolder) -> None:
+        if receipts := [held.receipt for held in one.held()]:
+            _, stop = await self._rooms.leasing.renew(receipts, one.holder)
+            one.fence(stop)
 
     def _all(self) -> list[ServiceHolder]:
         return [*self._by_name.values(), *self._leaving]

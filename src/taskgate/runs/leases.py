@@ -1,17 +1,31 @@
 """The leases that this process knows: by run, by receipt, by worker.
 
-Only what is needed to answer a holder quickly. Losing this table loses nothing: a holder that reconnects
-names what it holds and its receipts are checked against the ledger again.
+Whatever a worker says of an attempt counts only in the hands of the worker that has its lease (`find`): the same
+worker, for a site that it serves. The best of receipts is worth nothing to anybody else. Only what is needed to answer
+a holder quickly. Losing this table loses nothing: a holder that reconnects names what it holds and its receipts are
+checked against the ledger again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Protocol
 
 from taskgate.runs.ports import Renewed
 from taskgate.runs.run import Run
 from taskgate.wire.messages import Receipt
+
+
+class Bearer(Protocol):
+    """Who shows a receipt: a worker, by what its credential says and never by its own word."""
+
+    @property
+    def id(self) -> str: ...
+
+    def serves(self, site_id: str) -> bool:
+        """Whether it may have runs of that site."""
+        ...
 
 
 class Held:
@@ -45,6 +59,10 @@ class Held:
         token = self.run.lease.token if self.run.lease else ""
         return Receipt(run_id=self.run.id, attempt=self.run.attempt, lease_token=token)
 
+    def is_with(self, bearer: Bearer) -> bool:
+        """Whether this lease is that worker's."""
+        return self.worker_id == bearer.id and bearer.serves(self.run.tenant.site_id)
+
 
 class Leases:
     """Leases by run id."""
@@ -70,12 +88,17 @@ class Leases:
         held.worker_id, held.instance = worker_id, instance
         self.put(held)
 
-    def find(self, receipt: Receipt) -> Held | None:
-        """The lease behind a receipt, None when it is not (or no longer) this very one (INV-F1)."""
+    def find(self, receipt: Receipt, bearer: Bearer | None = None) -> Held | None:
+        """The lease behind a receipt, None when it is not (or no longer) this very one (INV-F1), or not this worker's.
+
+        Without a `bearer` it is the gateway itself that asks.
+        """
         held = self._held.get(receipt.run_id)
         if held is None or held.run.attempt != receipt.attempt or held.run.lease is None:
             return None
-        return held if held.run.lease.token == receipt.lease_token else None
+        if held.run.lease.token != receipt.lease_token or (bearer is not None and not held.is_with(bearer)):
+            return None
+        return held
 
     def of_run(self, run_id: str, attempt: int = 0) -> Held | None:
         """The lease of a run, whoever has it; of this very attempt, where one is given."""

@@ -23,7 +23,7 @@ from taskgate.events import RunStarted
 from taskgate.fleet.holder import Holder
 from taskgate.lifespan import TaskSet
 from taskgate.runs.definitions import Definitions
-from taskgate.runs.leases import Held, Leases
+from taskgate.runs.leases import Bearer, Held, Leases
 from taskgate.runs.offers import offer_of, timeout_of
 from taskgate.runs.ports import Renewal, Renewed, RunBook, RunLedger
 from taskgate.runs.run import Run, Status
@@ -93,8 +93,8 @@ class Leasing:
         return lost
 
     def begin(self, receipt: Receipt, holder: Holder) -> bool:
-        """The run has really started; written with the next flush. False: the receipt is stale."""
-        held = self._leases.find(receipt)
+        """The run has really started; written with the next flush. False: the receipt is stale, or another's."""
+        held = self._leases.find(receipt, holder)
         if held is None:
             return False
         if not held.accepted:
@@ -116,8 +116,8 @@ class Leasing:
             left_s = max(timeout_s - (now - held.started_at), 0.0)
             held.timeout_at = self._clock.monotonic() + left_s + GRACE_S
 
-    async def renew(self, receipts: Sequence[Receipt]) -> tuple[list[Receipt], list[Receipt]]:
-        """Renew what needs it; returns (held for `left_s` more, to be stopped).
+    async def renew(self, receipts: Sequence[Receipt], bearer: Bearer) -> tuple[list[Receipt], list[Receipt]]:
+        """Renew what needs it of what this worker has; returns (held for `left_s` more, to be stopped).
 
         What is renewed is told after its commit; a fresh lease is told what it has left, without a write. While
         the store is away a lease that needs renewing is in neither.
@@ -127,7 +127,7 @@ class Leasing:
         stop: list[Receipt] = []
         below = self._settings.lease_s * self._settings.renew_below
         for receipt in receipts:
-            held = self._leases.find(receipt)
+            held = self._leases.find(receipt, bearer)
             if held is None:
                 stop.append(receipt)
             elif held.expires_at - self._clock.monotonic() < below:

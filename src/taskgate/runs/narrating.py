@@ -1,8 +1,8 @@
 """What a run's journal tells: its holder's logs and progress, and the states it passed through.
 
-Logs are accepted only under a good receipt (INV-F1, INV-F3), and acknowledged only when they are durable. The
-state `running` of an attempt always stands before its first log line. States are told after the ledger's
-commit and may be missing after a crash; the end of a run is never told here: readers take it from the ledger.
+Logs are accepted only under a good receipt of the worker that says them (INV-F1, INV-F3), and acknowledged only when
+they are durable. The state `running` of an attempt always stands before its first log line. States are told after the
+ledger's commit and may be missing after a crash; the end of a run is never told here: readers take it from the ledger.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from taskgate.events import RunMoved, RunStarted
 from taskgate.journal.entry import Batch, Draft
 from taskgate.journal.ports import Journal
 from taskgate.lifespan import TaskSet
-from taskgate.runs.leases import Held, Leases
+from taskgate.runs.leases import Bearer, Held, Leases
 from taskgate.wire.messages import Log, LogAck, Progress, Receipt
 
 _log = logging.getLogger(__name__)
@@ -51,14 +51,15 @@ class Narrator:
             await self._journal.append(self._states)
             self._states = []
 
-    async def record(self, messages: Sequence[Log | Progress]) -> tuple[list[LogAck], list[Receipt]]:
-        """Append what holders say; returns the acknowledgements to send and the receipts that were stale."""
+    async def record(self, messages: Sequence[Log | Progress], bearer: Bearer) -> tuple[list[LogAck], list[Receipt]]:
+        """Append what a worker says; returns the acknowledgements to send and the receipts that were stale, or
+        another's."""
         batches: list[Batch] = []
         stale: list[Receipt] = []
         introduced: list[Held] = []
         for message in messages:
             receipt = Receipt(run_id=message.run_id, attempt=message.attempt, lease_token=message.lease_token)
-            held = self._leases.find(receipt)
+            held = self._leases.find(receipt, bearer)
             if held is None:
                 stale.append(receipt)
                 continue

@@ -1,6 +1,7 @@
 """What holders say about their runs: results, refusals, stops, goodbyes.
 
-Every report is checked against its receipt, first here, then by the ledger's compare-and-set (INV-F1). A
+Every report is checked against its receipt and against who shows it, first here, then by the ledger's
+compare-and-set (INV-F1). A
 report about a run that this process does not remember (it was restarted) is checked against the book. A
 stale report changes nothing and is answered `stale`, so that the worker forgets it. A lease is forgotten only
 after the commit that ends it: while the store is away its holder still holds it.
@@ -18,7 +19,7 @@ from taskgate.fleet.holder import Holder
 from taskgate.ids import is_id
 from taskgate.runs import happenings
 from taskgate.runs.deciding import INFRASTRUCTURE
-from taskgate.runs.leases import Held, Leases
+from taskgate.runs.leases import Bearer, Held, Leases
 from taskgate.runs.narrating import LATEST_AT
 from taskgate.runs.ports import Applied, RunBook
 from taskgate.runs.run import Run, RunError, Status
@@ -42,19 +43,20 @@ class Reports:
         self._settings = settings
 
     async def results(
-        self, results: Sequence[TaskResult], *, worker_id: str = "", may_be_bare: bool = False
+        self, results: Sequence[TaskResult], bearer: Bearer | None, *, may_be_bare: bool = False
     ) -> list[Ack]:
         """One answer per result, in order, after its commit. The same result again is `replayed`.
 
-        `worker_id`: only what this worker holds or has held is judged; another's is stale, however good its receipt.
+        `bearer`: only what this worker holds or has held is judged; another's is stale, however good its receipt. None
+        is a caller inside the gateway.
 
         `may_be_bare`: one without a receipt is completed from the lease that this worker has by the ledger's word.
         Simple clients know no receipts; one that came from another gateway brings results of runs unknown here.
         """
-        if may_be_bare:
-            results = await self._completed(results, worker_id)
+        if may_be_bare and bearer is not None:
+            results = await self._completed(results, bearer)
         helds = [self._leases.find(_receipt(result)) for result in results]
-        runs = await self._runs_of(results, worker_id)
+        runs = await self._runs_of(results, bearer)
         changes = [
             self._change_of(result, run) if run is not None else None for result, run in zip(results, runs, strict=True)
         ]
@@ -62,7 +64,7 @@ class Reports:
         for result, held, run in zip(results, helds, runs, strict=True):
             if held is not None and run is not None:
                 self.release(held)
-            self._leave(worker_id, result.run_id, result.attempt)
+            self._leave("" if bearer is None else bearer.id, result.run_id, result.attempt)
         acks: list[Ack] = []
         for result, change in zip(results, changes, strict=True):
             verdict = next(settled).verdict if change is not None else Applied.STALE
@@ -74,7 +76,7 @@ class Reports:
         changes: list[Change] = []
         helds: list[Held] = []
         for refusal in refusals:
-            held = self._leases.find(_receipt(refusal))
+            held = self._leases.find(_receipt(refusal), holder)
             if held is None:
                 self._leave(holder.id, refusal.run_id, refusal.attempt)
                 continue
@@ -97,19 +99,19 @@ class Reports:
         for held in helds:
             self.release(held)
 
-    async def lost_receipts(self, worker_id: str, receipts: Sequence[Receipt], *, reason: str) -> None:
+    async def lost_receipts(self, bearer: Bearer, receipts: Sequence[Receipt], *, reason: str) -> None:
         """Like `lost`, for receipts that a goodbye names."""
-        helds = [held for receipt in receipts if (held := self._leases.find(receipt)) is not None]
-        await self.lost([held for held in helds if held.worker_id == worker_id], reason=reason)
+        helds = [held for receipt in receipts if (held := self._leases.find(receipt, bearer)) is not None]
+        await self.lost(helds, reason=reason)
 
-    async def stopped(self, worker_id: str, reports: Sequence[Stopped]) -> None:
+    async def stopped(self, bearer: Bearer, reports: Sequence[Stopped]) -> None:
         """Runs that have left their worker: cancelled and lost ones, and those that it gave up by itself."""
-        await self.lost_receipts(worker_id, [_receipt(report) for report in reports], reason="the worker gave it up")
+        await self.lost_receipts(bearer, [_receipt(report) for report in reports], reason="the worker gave it up")
         for report in reports:
-            self._leave(worker_id, report.run_id, report.attempt)
+            self._leave(bearer.id, report.run_id, report.attempt)
         runs = await self._book.get([report.run_id for report in reports])
         for report, run in zip(reports, runs, strict=True):
-            if run is not None and run.current is not None and run.current.holder == worker_id:
+            if run is not None and run.attempt == report.attempt and _is_with(run, bearer):
                 await self._book.mark_stopped(report.run_id, report.attempt)
 
     async def timed_out(self, helds: Sequence[Held]) -> None:
@@ -134,17 +136,12 @@ class Reports:
 
     # ---------------------------------------------------------------- reading a report
 
-    async def _completed(self, results: Sequence[TaskResult], worker_id: str) -> list[TaskResult]:
+    async def _completed(self, results: Sequence[TaskResult], bearer: Bearer) -> list[TaskResult]:
         bare = [result.run_id for result in results if not result.lease_token and is_id(result.run_id)]
-        holder = self._fleet.find(worker_id)
-        found = {
-            run.id: run
-            for run in (await self._book.get(bare) if bare else ())
-            if run is not None and (holder is None or holder.serves(run.tenant.site_id))
-        }
-        return [_completed(result, found.get(result.run_id), worker_id) for result in results]
+        found = {run.id: run for run in (await self._book.get(bare) if bare else ()) if run is not None}
+        return [_completed(result, found.get(result.run_id), bearer) for result in results]
 
-    async def _runs_of(self, results: Sequence[TaskResult], worker_id: str) -> list[Run | None]:
+    async def _runs_of(self, results: Sequence[TaskResult], bearer: Bearer | None) -> list[Run | None]:
         """The run behind each result as its holder knew it, None when the receipt is not good."""
         found: list[Run | None] = []
         unknown: list[int] = []
@@ -157,7 +154,7 @@ class Reports:
             stored = await self._book.get([results[index].run_id for index in unknown])
             for index, run in zip(unknown, stored, strict=True):
                 found[index] = run if run is not None and _may_report(run, results[index]) else None
-        return [run if run is not None and _is_with(run, worker_id) else None for run in found]
+        return [run if run is not None and (bearer is None or _is_with(run, bearer)) else None for run in found]
 
     def _change_of(self, result: TaskResult, run: Run) -> Change:
         """What a result does to its run; one whose task process died goes to another worker if there is one."""
@@ -215,8 +212,8 @@ def _receipt(said: TaskResult | Refuse | Stopped) -> Receipt:
     return Receipt(run_id=said.run_id, attempt=said.attempt, lease_token=said.lease_token)
 
 
-def _completed(result: TaskResult, run: Run | None, worker_id: str) -> TaskResult:
-    if run is None or run.lease is None or run.lease.holder != worker_id:
+def _completed(result: TaskResult, run: Run | None, bearer: Bearer) -> TaskResult:
+    if run is None or run.lease is None or not _is_with(run, bearer):
         return result
     return msgspec.structs.replace(result, attempt=run.attempt, lease_token=run.lease.token)
 
@@ -234,10 +231,10 @@ def _may_report(run: Run, result: TaskResult) -> bool:
     return run.status in (Status.SUCCEEDED, Status.FAILED)
 
 
-def _is_with(run: Run, worker_id: str) -> bool:
-    """Whether this attempt is, or was, this worker's; a caller inside the gateway names none."""
+def _is_with(run: Run, bearer: Bearer) -> bool:
+    """Whether the present attempt, or the one that a run ended with, is this worker's."""
     holder = run.lease.holder if run.lease is not None else run.current.holder if run.current is not None else ""
-    return not worker_id or holder == worker_id
+    return holder == bearer.id and bearer.serves(run.tenant.site_id)
 
 
 def _error_of(result: TaskResult) -> RunError:

@@ -3,7 +3,8 @@
 A piece counts only from the run's present holder: who shows the lease (attempt and token), or whose worker key is
 bound to the worker that has it. When the run has ended its last holder may finish what it was uploading for a grace
 time: the worker whose key says so, or who shows the token that an earlier piece of this attempt came with (only its
-digest is kept). Everybody else hears the same as for a run that does not exist, or that the lease is lost.
+digest is kept). A credential that is one worker's writes for that one alone, whatever token it shows. Everybody else
+hears the same as for a run that does not exist, or that the lease is lost.
 """
 
 from __future__ import annotations
@@ -124,14 +125,15 @@ class LogDesk:
     async def _by_lease(self, principal: Principal, run: Run, *, attempt: int, token: str) -> Writing:
         lost = LeaseLost("this attempt does not hold the run any more")
         writer = _digest(f"{run.id} {attempt} {token}")
+        if attempt != run.attempt:
+            raise lost
         if run.is_open:
-            lease = run.lease
-            if lease is None or attempt != run.attempt or not _same(lease.token, token):
+            if run.lease is None or not _same(run.lease.token, token):
                 raise lost
-            if principal.worker_id not in ("", lease.holder):
-                raise Forbidden("another worker holds this run", code="WRONG_WORKER")
         elif not any(_same(log.writer, writer) for log in await self._logs.find(run.id) if log.log.attempt == attempt):
             raise lost
+        if principal.worker_id not in ("", _holder_of(run)):
+            raise Forbidden("another worker holds this run", code="WRONG_WORKER")
         return Writing(run_id=run.id, attempt=attempt, writer=writer)
 
     async def _digest_of(self, log: RunLog) -> str:
@@ -151,9 +153,11 @@ def stream_of(text: str) -> str:
 
 
 def _holder_of(run: Run) -> str:
+    """Who has a run, or who had it last when it has ended; "" for nobody."""
     if run.lease is not None:
         return run.lease.holder
-    return run.current.holder if run.current is not None and not run.is_open else ""
+    tries = () if run.is_open else (run.current, *run.attempts)
+    return next((one.holder for one in tries if one is not None and one.number == run.attempt), "")
 
 
 def _digest(text: str) -> str:

@@ -165,7 +165,7 @@ class House:
             retryable=False if error else None,
             error_code="BROKE" if error else "",
         )
-        acks = await self.gateway.moves.reports.results([told])
+        acks = await self.gateway.moves.reports.results([told], None)
         assert acks[0].verdict == "applied"
 
     async def ask(

@@ -80,7 +80,10 @@ class Property:
         assert reply.status == 202, reply.body
         receipt: dict[str, Any] = {"run_id": task.run_id, "attempt": task.attempt, "lease_token": task.lease_token}
         said = Log(**receipt, stream="stdout", lines=[LogLine(seq=1, text=MARK)])
-        assert (await self.house.gateway.worker_rooms.narrator.record([said]))[0] != []
+        rooms = self.house.gateway.worker_rooms
+        holder = rooms.fleet.find(WORKER)
+        assert holder is not None
+        assert (await rooms.narrator.record([said], holder))[0] != []
 
     async def seen(self) -> dict[str, Any]:
         """What its owner reads of it."""

@@ -227,6 +227,8 @@ async def test_an_ended_run_takes_pieces_for_a_grace_time(timed: Upload, clock: 
     await timed.house.finish(timed.task, 1)
     assert (await timed.put(b"bb", 4)).status == 202
     assert (await timed.put(b"new", 0, stream="late.log", key=bound, headers=[])).status == 202
+    other = await bound_key(timed.house, "w2")
+    assert (await timed.put(b"cc", 6, key=other)).code == "WRONG_WORKER", "its token is no good in other hands"
     stale = [("X-Attempt", "1"), ("X-Lease-Token", "y" * 22)]
     assert (await timed.put(b"cc", 6, headers=stale)).code == "STALE_ATTEMPT"
     clock.advance(601.0)

@@ -42,7 +42,7 @@ class Book:
         self.gate.set()
         self.writing = asyncio.Event()
 
-    async def record(self, logs: Sequence[Log]) -> tuple[list[LogAck], list[Receipt]]:
+    async def record(self, logs: Sequence[Log], _: object) -> tuple[list[LogAck], list[Receipt]]:
         self.batches.append(list(logs))
         self.writing.set()
         await self.gate.wait()

@@ -271,7 +271,7 @@ async def test_a_store_that_is_away_closes_the_link_and_acknowledges_nothing(
         raise Unavailable("the store is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(reports), "results", lambda self, results, **_: away(results))
+        patch.setattr(type(reports), "results", lambda self, results, *_, **__: away(results))
         await worker.wire.say(result_of(task, {"n": 1}))
         assert await worker.wire.status() == UNAVAILABLE
     assert not [message for message in worker.heard if isinstance(message, m.Ack)]

@@ -210,7 +210,7 @@ async def test_inv_f3_a_worker_that_moves_keeps_what_it_holds(pair: Pair) -> Non
     await eventually(lambda: len(here.gateway.moves.leases) == 0)
     assert crew.closed is not None
     here.clock.advance(23.0)
-    renewed, stop = await there.gateway.moves.leasing.renew([receipt_of(crew.offers[0])])
+    renewed, stop = await there.gateway.moves.leasing.renew([receipt_of(crew.offers[0])], moved.holder)
     assert len(renewed) == 1
     assert stop == []
     here.clock.advance(25.0)
@@ -244,8 +244,9 @@ async def test_a_result_without_a_receipt_counts_where_its_worker_is_now(pair: P
     crew.begin(crew.offers[0])
     reports = there.gateway.moves.reports
     result = TaskResult(run_id=run.id, attempt=0, lease_token="", status="ok", result=msgspec.Raw(b"1"))
-    for worker_id, verdict in (("w2", "stale"), ("w1", "applied")):
-        (ack,) = await reports.results([result], worker_id=worker_id, may_be_bare=True)
+    for name, verdict in (("w2", "stale"), ("w1", "applied")):
+        by = Crew(there, name, tasks=("work",), credit=0).holder
+        (ack,) = await reports.results([result], by, may_be_bare=True)
         assert ack.verdict == verdict
 
 
@@ -275,13 +276,13 @@ async def test_inv_a1_a_namesake_of_another_site_cannot_answer_for_a_worker(pair
     await there.gateway.stores.roster.remove("w1")
     await there.gateway.fleet.join(stranger.holder)
     bare = TaskResult(run_id=run.id, attempt=0, status="ok", result=msgspec.Raw(b"2"))
-    (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
+    (ack,) = await there.gateway.moves.reports.results([bare], stranger.holder, may_be_bare=True)
     assert ack.verdict == "stale"
     assert (await here.run(run)).is_open
     same = Crew(there, "w1", tasks=("work",), credit=0)
     await there.gateway.stores.roster.remove("w1")
     await there.gateway.fleet.join(same.holder)
-    (ack,) = await there.gateway.moves.reports.results([bare], worker_id="w1", may_be_bare=True)
+    (ack,) = await there.gateway.moves.reports.results([bare], same.holder, may_be_bare=True)
     assert ack.verdict == "applied"
 
 

@@ -76,7 +76,7 @@ class Crew:
         return await self._report(result, credit)
 
     async def _report(self, result: TaskResult, credit: int) -> Ack:
-        (ack,) = await self.house.gateway.moves.reports.results([result], worker_id=self.holder.id)
+        (ack,) = await self.house.gateway.moves.reports.results([result], self.holder)
         self.holder.credit += credit
         self.house.gateway.moves.dispatcher.wake(self.holder)
         return ack

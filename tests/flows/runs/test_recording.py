@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,8 @@ from taskgate.errors import Unavailable
 from taskgate.journal.allowance import Allowance
 from taskgate.lifespan import TaskSet
 from taskgate.wire.messages import Log, LogAck, LogLine, Progress, Receipt, TaskResult
+
+WORKER = SimpleNamespace(id="w1", serves=lambda _: True)
 
 
 class SlowNarrator:
@@ -23,7 +26,7 @@ class SlowNarrator:
         self.recorded: list[Log | Progress] = []
         self.asked = asyncio.Event()
 
-    async def record(self, messages: Sequence[Log | Progress]) -> tuple[list[LogAck], list[Receipt]]:
+    async def record(self, messages: Sequence[Log | Progress], _: object) -> tuple[list[LogAck], list[Receipt]]:
         self.asked.set()
         await self.may.wait()
         if self.is_away:
@@ -88,7 +91,7 @@ async def soon(event: asyncio.Event) -> None:
 
 
 async def test_a_result_waits_for_its_own_lines_alone(desk: Desk) -> None:
-    desk.recording.take([log(1)], keeps=True)
+    desk.recording.take([log(1)], WORKER, keeps=True)
     assert desk.recording.ready([result(), result("silent")]) == [result("silent")]
     await soon(desk.narrator.asked)
     assert (desk.acks, desk.results) == ([], [])
@@ -101,9 +104,9 @@ async def test_a_result_waits_for_its_own_lines_alone(desk: Desk) -> None:
 async def test_g10_lines_outlive_a_journal_that_is_away(desk: Desk, allowance: Allowance) -> None:
     desk.narrator.is_away = True
     desk.narrator.may.set()
-    desk.recording.take([log(1)], keeps=True)
+    desk.recording.take([log(1)], WORKER, keeps=True)
     await soon(desk.narrator.asked)
-    desk.recording.take([log(2)], keeps=True)
+    desk.recording.take([log(2)], WORKER, keeps=True)
     await desk.recording.finish()
     assert desk.recording.is_failing
     desk.narrator.is_away = False
@@ -117,7 +120,7 @@ async def test_g10_beyond_the_allowance_nothing_grows_and_nothing_is_acknowledge
     desks = [Desk(allowance) for _ in range(50)]
     for number in range(1, 101):
         for desk in desks:
-            desk.recording.take([log(number, 1000)], keeps=True)
+            desk.recording.take([log(number, 1000)], WORKER, keeps=True)
     assert 0 < allowance.used_bytes <= allowance.limit_bytes
     for desk in desks:
         assert desk.recording.ready([result()]) == []
@@ -134,7 +137,7 @@ async def test_g10_beyond_the_allowance_nothing_grows_and_nothing_is_acknowledge
 
 async def test_a_simple_client_is_not_read_instead(allowance: Allowance) -> None:
     desk = Desk(allowance)
-    desk.recording.take([log(1, 20_000)], keeps=False)
+    desk.recording.take([log(1, 20_000)], WORKER, keeps=False)
     reading = asyncio.ensure_future(desk.recording.room(keeps=False))
     await soon(desk.narrator.asked)
     assert not reading.done()
@@ -147,7 +150,7 @@ async def test_a_simple_client_is_not_read_instead(allowance: Allowance) -> None
 
 async def test_a_worker_that_ignores_its_window_is_not_read() -> None:
     desk = Desk(Allowance(10 * OWN_BYTES))
-    desk.recording.take([log(1, OWN_BYTES)], keeps=True)
+    desk.recording.take([log(1, OWN_BYTES)], WORKER, keeps=True)
     reading = asyncio.ensure_future(desk.recording.room(keeps=True))
     await soon(desk.narrator.asked)
     assert not reading.done()

@@ -53,7 +53,7 @@ async def test_inv_t1_a_lease_is_remembered_until_its_end_is_committed(house: Ho
     said: dict[str, Callable[[], Coroutine[Any, Any, Any]]] = {
         "result": lambda: crew.finish(offer, "done"),
         "refuse": lambda: moves.reports.refused(crew.holder, [refusal]),
-        "lost": lambda: moves.reports.lost_receipts("w1", [receipt_of(offer)], reason="gone"),
+        "lost": lambda: moves.reports.lost_receipts(crew.holder, [receipt_of(offer)], reason="gone"),
     }
     with pytest.raises(Unavailable):
         await said.get(verb, moves.janitor.sweep)()
@@ -148,7 +148,7 @@ async def test_a_cancelled_run_leaves_its_holder_when_it_has_stopped(house: Hous
     assert len(crew.holder.held) == 2, "a slot stays busy until the worker confirms"
     one, two = crew.offers
     report = Stopped(run_id=one.run_id, attempt=1, lease_token=one.lease_token)
-    await house.gateway.moves.reports.stopped("w1", [report])
+    await house.gateway.moves.reports.stopped(crew.holder, [report])
     assert (await crew.finish(two, "late")).verdict == "stale"
     assert crew.holder.held == {}
 

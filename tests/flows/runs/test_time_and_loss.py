@@ -41,7 +41,7 @@ async def test_inv_f2_an_accepted_lease_lives_by_renewal_and_dies_without(house:
     await house.until(lambda: house.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
     house.clock.advance(20.0)
     assert await house.gateway.moves.janitor.sweep() == 0
-    renewed, stop = await house.gateway.moves.leasing.renew([receipt_of(offer)])
+    renewed, stop = await house.gateway.moves.leasing.renew([receipt_of(offer)], crew.holder)
     assert renewed == [msgspec.structs.replace(receipt_of(offer), left_s=30.0)]
     assert stop == []
     house.clock.advance(29.0)
@@ -65,7 +65,7 @@ async def test_inv_f4_a_fresh_lease_is_told_what_it_has_left_without_a_write(hou
     crew.begin(crew.offers[0])
     await house.until(lambda: house.gateway.moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
     house.clock.advance(1.0)
-    renewed, stop = await house.gateway.moves.leasing.renew([receipt_of(crew.offers[0])])
+    renewed, stop = await house.gateway.moves.leasing.renew([receipt_of(crew.offers[0])], crew.holder)
     assert [receipt.left_s for receipt in renewed] == [29.0]
     assert stop == []
 

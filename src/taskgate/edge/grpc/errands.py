@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from taskgate.edge.grpc.admission import Context
 from taskgate.edge.grpc.lines import Lines
 from taskgate.edge.grpc.orders import Order
-from taskgate.edge.grpc.owning import Owning
+from taskgate.edge.grpc.owning import Caller, Owning
 from taskgate.edge.grpc.polling import LONGEST_S, Polls
 from taskgate.edge.grpc.reading import named_in, next_frame, only_frame, wait_of, worker_of
 from taskgate.edge.workers.naming import check_name
@@ -46,7 +46,8 @@ class Errands:
             raise Forbidden("the heartbeat is another worker's", code="WRONG_WORKER")
         lost = await self._owning.check(principal, worker_id, receipts=beat.held)
         self._polls.seen(worker_id, beat.load)
-        renewed, stop = await self._rooms.leasing.renew([receipt for receipt in beat.held if receipt not in lost])
+        held = [receipt for receipt in beat.held if receipt not in lost]
+        renewed, stop = await self._rooms.leasing.renew(held, Caller(worker_id, principal))
         ack = m.HeartbeatAck(nonce=beat.nonce, renewed=renewed, stop=lost + stop)
         await context.write(codec.to_proto(ack).SerializeToString())
 
@@ -60,8 +61,8 @@ class Errands:
             frame = await next_frame(context, limit)
             return None if frame is None else codec.read(codec.decode(frame, pb.Log), m.Log)
 
-        async def check(receipt: m.Receipt) -> None:
-            await self._owning.check_lines(principal, receipt, named=named)
+        async def check(receipt: m.Receipt) -> Caller:
+            return await self._owning.check_lines(principal, receipt, named=named)
 
         acks, stale = await Lines(self._rooms.narrator, check=check, allowance=self._rooms.unwritten).keep(read)
         if named:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from taskgate.errors import LeaseLost, RemoteLinkError, TooSlow, Unavailable
 from taskgate.journal.allowance import Allowance
+from taskgate.runs.leases import Bearer
 from taskgate.runs.narrating import Narrator
 from taskgate.wire.link import Limits
 from taskgate.wire.log_window import check_lines
@@ -24,17 +25,17 @@ RECORD_S = 10.0
 LIMITS = Limits()
 
 Read = Callable[[], Awaitable[Log | None]]
-Check = Callable[[Receipt], Awaitable[None]]
+Check = Callable[[Receipt], Awaitable[Bearer]]
 
 
 class Lines:
-    """One call. `check` raises when the lease of some lines is not the caller's."""
+    """One call. `check` tells which worker says some lines, and raises when their lease is not the caller's."""
 
     def __init__(self, narrator: Narrator, *, check: Check, allowance: Allowance) -> None:
         self._narrator = narrator
         self._allowance = allowance
         self._check = check
-        self._checked: set[Receipt] = set()
+        self._bearers: dict[Receipt, Bearer] = {}
         self._acks: dict[tuple[str, int, str], LogAck] = {}
         self._stale: dict[tuple[str, int], Receipt] = {}
 
@@ -70,24 +71,26 @@ class Lines:
 
     async def _record(self, logs: list[Log]) -> list[Log]:
         """Make them durable; what is left to be recorded: nothing."""
+        said: dict[Bearer, list[Log]] = {}
         for log in logs:
             wrong = check_lines(log, line_count=LIMITS.log_lines, line_chars=LIMITS.line_chars)
             if wrong:
                 raise RemoteLinkError(wrong, code="BAD_LOG")
             receipt = Receipt(run_id=log.run_id, attempt=log.attempt, lease_token=log.lease_token)
-            if receipt not in self._checked:
-                await self._check(receipt)
-                self._checked.add(receipt)
-        acks, stale = await self._durable(logs) if logs else ([], [])
-        self._acks |= {(ack.run_id, ack.attempt, ack.stream): ack for ack in acks}
-        self._stale |= {(receipt.run_id, receipt.attempt): receipt for receipt in stale}
+            if receipt not in self._bearers:
+                self._bearers[receipt] = await self._check(receipt)
+            said.setdefault(self._bearers[receipt], []).append(log)
+        for bearer, its in said.items():
+            acks, stale = await self._durable(its, bearer)
+            self._acks |= {(ack.run_id, ack.attempt, ack.stream): ack for ack in acks}
+            self._stale |= {(receipt.run_id, receipt.attempt): receipt for receipt in stale}
         return []
 
-    async def _durable(self, logs: list[Log]) -> tuple[list[LogAck], list[Receipt]]:
+    async def _durable(self, logs: list[Log], bearer: Bearer) -> tuple[list[LogAck], list[Receipt]]:
         try:
             with self._allowance.taken(_weight(logs)):
                 async with asyncio.timeout(RECORD_S):
-                    return await self._narrator.record(logs)
+                    return await self._narrator.record(logs, bearer)
         except TimeoutError:
             raise Unavailable("the journal does not answer", code="STORE_SLOW", retry_after_s=1.0) from None
 

@@ -8,6 +8,7 @@ refused aloud, however good its receipt is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from taskgate.edge.workers.naming import check_name, site_of
 from taskgate.edge.workers.rooms import WorkerRooms
@@ -20,6 +21,18 @@ from taskgate.wire.messages import Receipt, Task
 
 NOT_REGISTERED = "NOT_REGISTERED"
 MOST_HELD = Limits().held_count
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A worker as the credential of a call lets it speak."""
+
+    id: str
+    principal: Principal
+
+    def serves(self, site_id: str) -> bool:
+        """Whether it may have runs of that site."""
+        return self.principal.serves(site_id)
 
 
 class Owning:
@@ -41,19 +54,21 @@ class Owning:
     async def check_known(self, principal: Principal, worker_id: str, *, receipts: Sequence[Receipt]) -> None:
         """Forbidden for the name of another worker, or for a lease that is known to be another's."""
         await check_name(self._rooms, principal, worker_id=worker_id)
+        caller = Caller(worker_id, principal)
         for receipt in receipts:
             held = self._rooms.leases.find(receipt)
-            if held is None:
-                continue
-            if held.worker_id != worker_id or not principal.serves(held.run.tenant.site_id):
+            if held is not None and not held.is_with(caller):
                 raise Forbidden("another worker holds this run", code="WRONG_WORKER")
 
-    async def check_lines(self, principal: Principal, receipt: Receipt, *, named: str) -> None:
-        """As `check` for the lease of some lines, whose worker is `named` in the metadata or known by the lease."""
+    async def check_lines(self, principal: Principal, receipt: Receipt, *, named: str) -> Caller:
+        """As `check` for the lease of some lines, whose worker is `named` in the metadata or known by the lease; who
+        says them."""
         held = self._rooms.leases.find(receipt)
         if not named and held is None:
             raise NotFound("this gateway does not know the lease: name the worker in x-worker-id", code=NOT_REGISTERED)
-        await self.check(principal, named or (held.worker_id if held is not None else ""), receipts=[receipt])
+        caller = Caller(named or (held.worker_id if held is not None else ""), principal)
+        await self.check(principal, caller.id, receipts=[receipt])
+        return caller
 
     def _holder(self, principal: Principal, worker_id: str) -> Holder:
         """The seated worker, or its shadow: a holder that is never offered anything and is forgotten at once."""

@@ -77,7 +77,8 @@ class Polls:
         poller.calling = True
         try:
             if hello.held:
-                found.renewed, lost = await self._rooms.leasing.renew([r for r in hello.held if r not in found.stop])
+                held = [receipt for receipt in hello.held if receipt not in found.stop]
+                found.renewed, lost = await self._rooms.leasing.renew(held, poller.holder)
                 found.stop += lost
             await self._wait(poller, hello, offer_count=min(offer_count, MOST_OFFERS), wait_s=wait_s, found=found)
         finally:

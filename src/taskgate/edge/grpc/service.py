@@ -12,7 +12,7 @@ import grpc
 
 from taskgate.edge.grpc.admission import Admission, Context, end
 from taskgate.edge.grpc.errands import Errands
-from taskgate.edge.grpc.owning import Owning
+from taskgate.edge.grpc.owning import Caller, Owning
 from taskgate.edge.grpc.polling import LONGEST_S, Polls
 from taskgate.edge.grpc.reading import named_in, next_frame, only_frame, wait_of, worker_of
 from taskgate.edge.workers.rooms import WorkerRooms
@@ -111,7 +111,7 @@ class GatewayService:
             raise InvalidInput("a result needs run_id, attempt and lease_token")
         receipt = m.Receipt(run_id=result.run_id, attempt=result.attempt, lease_token=result.lease_token)
         await self._owning.check_known(principal, worker_id, receipts=[receipt])
-        (ack,) = await self._rooms.reports.results([result], worker_id=worker_id)
+        (ack,) = await self._rooms.reports.results([result], Caller(worker_id, principal))
         if ack.verdict == "stale":
             raise LeaseLost("this attempt does not hold the run any more")
         self._polls.seen(worker_id)

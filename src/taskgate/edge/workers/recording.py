@@ -20,6 +20,7 @@ from contextlib import suppress
 from taskgate.errors import NotNow, StoreError
 from taskgate.journal.allowance import Allowance
 from taskgate.lifespan import TaskSet
+from taskgate.runs.leases import Bearer
 from taskgate.runs.narrating import Narrator
 from taskgate.wire.log_window import LINE_BYTES, RunKey
 from taskgate.wire.messages import Log, LogAck, Progress, Receipt, TaskResult
@@ -54,8 +55,8 @@ class Recording:
         self._is_closed = False
         self.is_failing = False
 
-    def take(self, writes: Sequence[Log | Progress], *, keeps: bool) -> None:
-        """Lines to be made durable. `keeps`: their sender has them until they are acknowledged."""
+    def take(self, writes: Sequence[Log | Progress], bearer: Bearer, *, keeps: bool) -> None:
+        """Lines to be made durable, said by this worker. `keeps`: it has them until they are acknowledged."""
         for write in writes:
             key, weight = (write.run_id, write.attempt), weight_of(write)
             if keeps and (self._missed or not self._allowance.take(weight)):
@@ -68,7 +69,7 @@ class Recording:
             self._waiting.append(write)
         if not self._is_working and (self._waiting or self._missed):
             self._is_working = True
-            self._tasks.spawn(self._work(), name="worker lines")
+            self._tasks.spawn(self._work(bearer), name="worker lines")
 
     def ready(self, results: Sequence[TaskResult]) -> list[TaskResult]:
         """Those that nothing has to come before; the others are told later, or come again over another connection."""
@@ -111,11 +112,11 @@ class Recording:
         self._own_bytes = 0
         self._change.set()
 
-    async def _work(self) -> None:
+    async def _work(self, bearer: Bearer) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                acks, stale = await self._narrator.record(batch)
+                acks, stale = await self._narrator.record(batch, bearer)
             except (NotNow, StoreError) as error:
                 if not self.is_failing:
                     _log.warning("lines of a worker wait for the journal: %s", error)

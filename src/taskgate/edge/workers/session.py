@@ -117,7 +117,7 @@ class WorkerSession:
             return None
         if held is None and self._rooms.fleet.neighbours is not None:
             return msgspec.structs.replace(message, run_id=run_id, lease_token="")  # perhaps another gateway gave it
-        if held is None or held.worker_id != self._holder.id:
+        if held is None or not held.is_with(self._holder):
             return None
         token = held.receipt.lease_token
         return msgspec.structs.replace(message, run_id=run_id, attempt=held.run.attempt, lease_token=token)
@@ -168,27 +168,31 @@ class WorkerSession:
                     await self._arrive(event)
             elif isinstance(event, e.Accepted):
                 self._begin(event.accept)
+        if self._holder is not None:
+            await self._hear(events, self._holder)
+        for other in [event for event in events if isinstance(event, _OTHERS)]:
+            await self._other(other)
+        self._count_credit()
+
+    async def _hear(self, events: list[e.GatewayEvent], holder: Holder) -> None:
+        """What the worker says of attempts: only of its own it is believed, whatever receipt it shows."""
         writes = [w for event in events if (w := _written(event)) is not None]
         if writes:
-            self._recording.take(writes, keeps=not self._link.simple)
+            self._recording.take(writes, holder, keeps=not self._link.simple)
         if any(isinstance(event, e.Left) for event in events):
             await self._recording.finish()  # its leases end with it, and lines count only under them
         results = self._recording.ready([event.result for event in events if isinstance(event, e.ResultReceived)])
         if results:
-            reports, worker_id = self._rooms.reports, self._link.worker_id
-            for ack in await reports.results(results, worker_id=worker_id, may_be_bare=True):
+            for ack in await self._rooms.reports.results(results, holder, may_be_bare=True):
                 self._rooms.probe("apply|ack")
                 self.seat.say(ack)
         refusals = [event.refuse for event in events if isinstance(event, e.Refused)]
-        if refusals and self._holder is not None:
+        if refusals:
             self._rooms.counters.count_refused(refuse.reason for refuse in refusals)
-            await self._rooms.reports.refused(self._holder, refusals)
+            await self._rooms.reports.refused(holder, refusals)
         stops = [event.stopped for event in events if isinstance(event, e.StoppedReported)]
         if stops:
-            await self._rooms.reports.stopped(self._link.worker_id, stops)
-        for other in [event for event in events if isinstance(event, _OTHERS)]:
-            await self._other(other)
-        self._count_credit()
+            await self._rooms.reports.stopped(holder, stops)
 
     async def _other(self, event: e.GatewayEvent) -> None:
         if isinstance(event, e.BeatReceived):
@@ -197,7 +201,8 @@ class WorkerSession:
             self._stop_offers()
         elif isinstance(event, e.Left):
             self._stop_offers()
-            await self._rooms.reports.lost_receipts(self._link.worker_id, event.held, reason="the worker left")
+            if self._holder is not None:
+                await self._rooms.reports.lost_receipts(self._holder, event.held, reason="the worker left")
             self.seat.close(NORMAL, "goodbye")
         elif isinstance(event, e.CredentialOffered):
             await self._renew_credential(event.token)
@@ -264,14 +269,16 @@ class WorkerSession:
             self.seat.cancel(accept.run_id, accept.attempt, reason="lost")
 
     def _beat(self, event: e.BeatReceived) -> None:
-        if self._holder is not None:
-            self._holder.last_heartbeat_at = self._rooms.clock.monotonic()
-            self._holder.load = event.load or self._holder.load
+        holder = self._holder
+        if holder is None:
+            return
+        holder.last_heartbeat_at = self._rooms.clock.monotonic()
+        holder.load = event.load or holder.load
         if event.held:
-            self._tasks.spawn(self._renew(event.nonce, event.held), name="lease renewal")
+            self._tasks.spawn(self._renew(event.nonce, event.held, holder), name="lease renewal")
 
-    async def _renew(self, nonce: str, held: list[m.Receipt]) -> None:
-        renewed, stop = await self._rooms.leasing.renew(held)
+    async def _renew(self, nonce: str, held: list[m.Receipt], holder: Holder) -> None:
+        renewed, stop = await self._rooms.leasing.renew(held, holder)
         if renewed or stop:
             self.seat.say(m.HeartbeatAck(nonce=nonce, renewed=renewed, stop=stop))
 
