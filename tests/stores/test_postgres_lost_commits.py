@@ -11,9 +11,11 @@ import pytest
 from taskgate.clock import Clock
 from taskgate.runs.ports import AddVerdict, Applied, Renewed
 from taskgate.runs.run import Status
+from taskgate.stores.postgres.audit import PostgresAuditLog
 from taskgate.stores.postgres.pool import Connection, Outcome, Pool, Work
 from taskgate.stores.postgres.store import PostgresStore
 from taskgate.testing.clock import ManualClock
+from taskgate.testing.contracts.audit import deed, flaws_of
 from taskgate.testing.stage import RunStage, claim, move, numbered_id, renewal, requeueing, success
 from tests.stores.postgres_ground import PATIENCE_S, emptied
 
@@ -132,6 +134,35 @@ async def test_one_text_that_cannot_be_stored_harms_no_other(stage: RunStage) ->
     told = await asyncio.gather(stage.ledger.add([good], {}), stage.ledger.add([bad], {}), return_exceptions=True)
     assert not isinstance(told[0], BaseException)
     assert getattr(told[1], "code", "") == "UNSTORABLE_TEXT"
+
+
+async def test_a_deed_whose_commit_was_lost_stands_once(store: CutStore) -> None:
+    await store.pool.fetch("INSERT INTO audit_ends VALUES (1, 0, repeat('0', 64), 0, repeat('0', 64))")
+    log = PostgresAuditLog(store.pool)
+    await log.append([deed(1)])
+    store.cut_next()
+    entries = await log.append([deed(2), deed(2)])
+    assert await log.chain(1, 9) == entries
+    assert await flaws_of(log) == []
+
+
+async def test_a_deed_that_was_rolled_back_is_written(store: CutStore) -> None:
+    await store.pool.fetch("INSERT INTO audit_ends VALUES (1, 0, repeat('0', 64), 0, repeat('0', 64))")
+    log, other = PostgresAuditLog(store.pool), await asyncpg.connect(store.pool.url)
+    transaction = other.transaction()
+    try:
+        await transaction.start()
+        await other.execute("LOCK TABLE audit_entries IN SHARE MODE")
+        asked = asyncio.ensure_future(log.append([deed(1)]))
+        await _until_one_waits(store)
+        gone = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND database IS NOT NULL"
+        await other.execute(gone)
+        await transaction.rollback()
+        entries = await asked
+    finally:
+        other.terminate()
+    assert await log.chain(0, 9) == entries
+    assert await flaws_of(log) == []
 
 
 async def test_what_was_moved_before_a_deadlock_is_moved(store: CutStore, stage: RunStage) -> None:

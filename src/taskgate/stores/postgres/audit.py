@@ -1,19 +1,25 @@
 """The audit log on PostgreSQL: whoever appends holds the row of its ends, so that several gateways make one chain.
 
-Entries are only ever added, and taken from the beginning by retention.
+Entries are only ever added, and taken from the beginning by retention. A commit whose answer was lost is asked again,
+and finds by its hash what it did: an entry's hash covers its number, its content and all before it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from taskgate.audit.chain import Ends, Link, linked
 from taskgate.audit.entry import Deed, Entry
 from taskgate.audit.ports import AuditFilter
+from taskgate.errors import Unavailable
+from taskgate.stores.postgres.failures import is_lost
 from taskgate.stores.postgres.pool import Connection, Pool
 from taskgate.stores.postgres.statements import columns, sql
 from taskgate.stores.records import deed_row
+
+PAUSE_S = 0.1
 
 
 class PostgresAuditLog:
@@ -25,16 +31,29 @@ class PostgresAuditLog:
     async def append(self, deeds: Sequence[Deed]) -> list[Entry]:
         if not deeds:
             return []
+        entries: list[Entry] = []
 
         async def work(connection: Connection) -> list[Entry]:
+            nonlocal entries
             async with connection.transaction():
-                entries = linked(_ends(await connection.fetchrow(sql("audit_hold"))).head, deeds)
-                rows = [deed_row(*pair) for pair in zip(entries, deeds, strict=True)]
-                await connection.execute(sql("audit_append"), *columns(rows))
-                await connection.execute(sql("audit_set_head"), entries[-1].seq, entries[-1].hash)
+                ends = _ends(await connection.fetchrow(sql("audit_hold")))
+                if not (entries and await _stands(connection, entries[-1])):
+                    entries = linked(ends.head, deeds)
+                    rows = [deed_row(*pair) for pair in zip(entries, deeds, strict=True)]
+                    await connection.execute(sql("audit_append"), *columns(rows))
+                    await connection.execute(sql("audit_set_head"), entries[-1].seq, entries[-1].hash)
             return entries
 
-        return await self._pool.use(work)
+        clock = asyncio.get_running_loop().time
+        until, is_known = clock() + self._pool.patience_s, True
+        while True:
+            try:
+                return await self._pool.use(work)
+            except Unavailable as error:
+                is_known = is_known and not (entries and error.__cause__ is not None and is_lost(error.__cause__))
+                if is_known or clock() >= until:
+                    raise
+                await asyncio.sleep(PAUSE_S)
 
     async def find(self, wanted: AuditFilter) -> list[Entry]:
         rows = await self._pool.fetch(
@@ -69,6 +88,11 @@ class PostgresAuditLog:
             return old
 
         return await self._pool.use(work)
+
+
+async def _stands(connection: Connection, entry: Entry) -> bool:
+    """Whether this very entry is in the log."""
+    return bool(await connection.fetchval(sql("audit_hash"), entry.seq) == entry.hash)
 
 
 def _entry(row: Any) -> Entry:
