@@ -7,6 +7,7 @@ told and kept as it is. Memory is one piece.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import sys
@@ -17,13 +18,27 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from taskgate.cli.reading import PAUSE_S, TRIES, Reading, bar, opened
-from taskgate.cli.screen import Screen
+from taskgate.cli.screen import Screen, plain
 from taskgate.client.shapes import ENDED
 from taskgate.errors import Conflict, Unavailable
 
 LOOK_S = 0.5
 QUIET_S = 5.0  # a log that its ended run has not sealed: nothing more is to come
 PIECE_BYTES = 1 << 20
+
+
+class Shown:
+    """Bytes as a person may see them: control characters made visible, what is no text replaced."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def write(self, piece: bytes) -> None:
+        self._out.write(plain(self._decoder.decode(piece), keep_lines=True))
+
+    def flush(self) -> None:
+        self._out.flush()
 
 
 class Fetch:
@@ -48,15 +63,15 @@ class Fetch:
             return {"file": str(file), **self._fetch(out, told, follow=follow)}
 
     def to_stdout(self, *, follow: bool) -> dict[str, Any]:
-        """Everything to standard output, as it is."""
-        out = sys.stdout.buffer
+        """Everything to standard output, as it is; on a terminal nothing that would drive it (S29)."""
+        out: IO[bytes] | Shown = Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout.buffer
         self._state()
         try:
             return self._fetch(out, lambda _: None, follow=follow)
         finally:
             out.flush()
 
-    def _fetch(self, out: IO[bytes], told: Callable[[int], None], *, follow: bool) -> dict[str, Any]:
+    def _fetch(self, out: IO[bytes] | Shown, told: Callable[[int], None], *, follow: bool) -> dict[str, Any]:
         idle = 0
         while True:
             before = self._at

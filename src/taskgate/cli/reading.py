@@ -1,7 +1,8 @@
 """Pages and streams of lines from a gateway, for commands that read what has no verb in the SDK.
 
 A stream is written to its file line by line; what a file has is told by its last whole line, so the same command goes
-on where a cut, a crash or Ctrl-C has stopped it.
+on where a cut, a crash or Ctrl-C has stopped it. A file that holds something else is left as it is, and an answer that
+no gateway gives (a proxy's page, a redirect) is an error and never an empty export.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from taskgate.cli.screen import Screen
 from taskgate.client import Door
 from taskgate.client.problems import error_of
 from taskgate.client.steps import Answer
-from taskgate.errors import Unavailable
+from taskgate.errors import Conflict, RemoteLinkError, Unavailable
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=60.0)
 TRIES = 5
@@ -38,9 +39,14 @@ class Reading:
         self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT)
 
     def page(self, path: str, query: Mapping[str, Any]) -> Any:
-        """One JSON answer; our own error where the gateway refused."""
+        """One JSON object; our own error where the gateway refused, or where it is none that answers."""
         with self._asked(path, query) as answer:
-            return msgspec.json.decode(answer.read())
+            try:
+                return msgspec.json.decode(answer.read(), type=dict[str, Any])
+            except urllib3.exceptions.HTTPError as error:
+                raise Unavailable(f"the connection to {self._door.url} broke", code="UNREACHABLE") from error
+            except msgspec.MsgspecError as error:
+                raise _foreign(str(error)) from error
 
     def lines(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
         """Whole lines with their ends, as they come; Unavailable when the stream was cut."""
@@ -52,6 +58,8 @@ class Reading:
                     yield from (line + b"\n" for line in whole)
             except urllib3.exceptions.HTTPError as error:
                 raise Unavailable("the stream was cut", code="STREAM_CUT") from error
+        if rest:
+            raise _foreign("it ends within a line")
 
     def pieces(self, path: str, query: Mapping[str, Any], *, first: int) -> Iterator[bytes]:
         """The bytes from `first` on, as they come and as far as they are there; Unavailable when the stream was cut."""
@@ -78,9 +86,15 @@ class Reading:
             if answer.status >= 400:
                 told = {name.lower(): value for name, value in answer.headers.items()}
                 raise error_of(Answer(status=answer.status, headers=told, body=answer.read()), time.time())
+            if answer.status not in (200, 206):
+                raise _foreign(f"answered with {answer.status}")
             yield answer
         finally:
             answer.close()
+
+
+def _foreign(why: str) -> RemoteLinkError:
+    return RemoteLinkError(f"the gateway's answer is not what was asked for: {why}")
 
 
 def download(
@@ -92,13 +106,13 @@ def download(
     """
     count = idle = 0
     with bar(file.name, screen) as told, opened(file) as out:
-        place = _last_place(out, place_of)
+        place = _last_place(out, place_of, name=str(file))
         while True:
             before = count
             try:
                 for line in lines(place):
+                    place = _place_in(line, place_of)
                     out.write(line)
-                    place = place_of(line)
                     count += 1
                     told(count)
                 break
@@ -123,18 +137,39 @@ def opened(file: Path) -> Iterator[Any]:
             os.fsync(out.fileno())
 
 
-def _last_place(out: Any, place_of: Callable[[bytes], str]) -> str:
-    """The place of the last whole line, "" in an empty file; half a line behind it is cut off."""
+def _place_in(line: bytes, place_of: Callable[[bytes], str]) -> str:
+    try:
+        return place_of(line)
+    except (msgspec.MsgspecError, LookupError, TypeError) as error:
+        raise _foreign("a line of it is none of an export") from error
+
+
+def _last_place(out: Any, place_of: Callable[[bytes], str], *, name: str) -> str:
+    """The place of the last whole line, "" in an empty file; half a line behind it is cut off. Conflict for a file that
+    holds something else, which is not touched."""
     size = out.seek(0, os.SEEK_END)
     start = max(0, size - TAIL_BYTES)
     out.seek(start)
     tail = out.read()
     end = tail.rfind(b"\n") + 1
+    try:
+        place = _place_in(tail[tail.rfind(b"\n", 0, end - 1) + 1 : end], place_of) if end else ""
+    except RemoteLinkError:
+        place = ""
+    if tail and not place and (end or not _is_half(tail)):
+        raise Conflict(f"{name} holds something else: name another file", code="NOT_AN_EXPORT")
     out.truncate(start + end)
     out.seek(start + end)
-    if not end:
-        return ""
-    return place_of(tail[tail.rfind(b"\n", 0, end - 1) + 1 : end])
+    return place
+
+
+def _is_half(text: bytes) -> bool:
+    """Whether it is a JSON object of which the end is not there."""
+    try:
+        msgspec.json.decode(text)
+    except msgspec.MsgspecError as error:
+        return text[:1] == b"{" and "truncated" in str(error)
+    return False
 
 
 @contextlib.contextmanager
