@@ -23,6 +23,7 @@ from taskgate.edge.http.live import Live
 from taskgate.edge.workers.lobby import Lobby
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.fleet.fleet import Fleet
+from taskgate.fleet.ports import Roster
 from taskgate.ground import Ground, Probe, ground_of, no_probe
 from taskgate.identity.keys import Keys
 from taskgate.identity.signing import ROOT_BYTES, IdentitySigner
@@ -87,6 +88,11 @@ class Gateway:
     def calls(self) -> CallRecords:
         """Recorded calls of routes."""
         return self.stores.calls
+
+    @property
+    def roster(self) -> Roster:
+        """Workers that were ever seen."""
+        return self.stores.roster
 
     @property
     def unwritten(self) -> Allowance:

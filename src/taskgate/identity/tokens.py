@@ -144,10 +144,8 @@ class Tokens:
         life_s = self._life_s if life_s is None else life_s
         if not MIN_LIFE_S <= life_s <= self._life_s:
             raise InvalidInput(f"life_s is within {MIN_LIFE_S:g}..{self._life_s:g}", extra={"path": "/life_s"})
-        if worker_id and (not is_worker_id(worker_id) or by.worker_id not in ("", worker_id)):
-            raise Forbidden("this credential is another worker's", code="WORKER_ID_BOUND")
+        worker_id = _worker_of(by, worker_id)
         now = floor(self._clock.now() * 1000) / 1000  # never behind a revocation of the same moment
-        worker_id = worker_id or by.worker_id
         chain_s = self._worker_chain_s if worker_id and wanted <= WORKING else self._chain_s
         until = by.until or min(now + chain_s, inf if by.expires_at is None else by.expires_at)
         if len(by.lineage) > MOST_FOREBEARS:
@@ -261,6 +259,22 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         lineage=(*forebears, entry_of(token_id)),
         until=moment_of(claims, "until"),
     )
+
+
+def _worker_of(by: Principal, wanted: str) -> str:
+    """Whose a token will be: the worker that was asked for, else the one that it is made by. Forbidden for another
+    worker, and for who may not work."""
+    if wanted and by.worker_id not in ("", wanted):
+        raise Forbidden(
+            f"this credential is bound to the worker {by.worker_id}: it makes tokens for no other",
+            code="WORKER_ID_BOUND",
+            extra={"path": "/worker_id", "worker_id": by.worker_id},
+        )
+    if wanted and not is_worker_id(wanted):
+        raise InvalidInput("a worker id is 1-128 characters of A-Za-z0-9_.:@-", extra={"path": "/worker_id"})
+    if wanted and not by.worker_id:
+        by.require("worker")
+    return wanted or by.worker_id
 
 
 def _worn() -> Unauthenticated:

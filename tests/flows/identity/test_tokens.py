@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from taskgate.errors import Forbidden, InvalidInput, Unauthenticated
+from taskgate.fleet.ports import WorkerRecord
 from taskgate.identity.signing import IdentitySigner
 from taskgate.identity.token_keys import TokenKeys
 from taskgate.testing.clock import ManualClock
@@ -57,9 +58,40 @@ async def test_a_token_of_a_worker_stays_that_workers(house: House) -> None:
     bound = (await made(house, key, worker_id="gpu-1"))["token"]
     found = await house.gateway.keys.authenticate(bound)
     assert found.worker_id == "gpu-1"
-    assert (await house.ask("POST", "/v1/tokens", {"worker_id": "gpu-2"}, key=bound)).status == 403
+    refusal = await house.ask("POST", "/v1/tokens", {"worker_id": "gpu-2"}, key=bound)
+    assert (refusal.status, refusal.code, refusal.told["worker_id"]) == (403, "WORKER_ID_BOUND", "gpu-1")
     next_one = await house.gateway.keys.authenticate((await made(house, bound))["token"])
     assert next_one.worker_id == "gpu-1"
+
+
+async def test_s36_who_may_not_work_names_no_worker(house: House) -> None:
+    key = await house.key("submit", "read")
+    refusal = await house.ask("POST", "/v1/tokens", {"worker_id": "gpu-1"}, key=key)
+    assert (refusal.status, refusal.code, refusal.told["scope"]) == (403, "FORBIDDEN", "worker")
+    worker = await house.key("worker")
+    for wrong in ("gpu 1", "*", "x" * 129):
+        refusal = await house.ask("POST", "/v1/tokens", {"worker_id": wrong}, key=worker)
+        assert (refusal.status, refusal.told["path"]) == (422, "/worker_id")
+
+
+@pytest.mark.parametrize("kind", ["token", "join"])
+async def test_s36_no_token_is_made_for_the_name_of_another_sites_worker(house: House, kind: str) -> None:
+    """It is the same for one that serves every site: a name is of one site, or of all."""
+    record = WorkerRecord(worker_id="gpu-1", site_id="acme", first_seen_at=1.0, last_seen_at=1.0)
+    assert await house.gateway.stores.roster.save(record)
+    asked: dict[str, Any] = {"kind": kind, "worker_id": "gpu-1", "scopes": ["worker"]}
+    rights = ("admin",) if kind == "join" else ("worker", "serve:*")
+    cases = [("globex", ["worker"], 403), ("acme", ["worker", "serve:*"], 403), ("acme", ["worker"], 201)]
+    for site, scopes, status in cases:
+        key = await house.key(*rights, site=site)
+        more = {"site_id": site} if kind == "join" else {}
+        reply = await house.ask("POST", "/v1/tokens", {**asked, **more, "scopes": scopes}, key=key)
+        assert reply.status == status, (site, scopes)
+        assert status == 201 or reply.code == "WORKER_ID_TAKEN"
+    stranger = await house.ask(
+        "POST", "/v1/tokens", {"kind": "join", "worker_id": "gpu-1"}, key=await house.key("read")
+    )
+    assert stranger.code == "FORBIDDEN", "nobody else learns which names there are"
 
 
 async def test_a_quarter_of_an_hour_and_a_day(house: House, clock: ManualClock) -> None:

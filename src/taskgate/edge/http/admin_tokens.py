@@ -1,6 +1,7 @@
 """Administrative endpoints of tokens: exchange, join, take back.
 
-The text of a token leaves in the answer that makes it, and never again.
+The text of a token leaves in the answer that makes it, and never again. None is made for a worker's name that it could
+never be used under: another worker's, where the credential behind it is one's alone, or one that another site has used.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from taskgate.edge.http.doors import Doors
 from taskgate.edge.http.reading import decoded, encoded
 from taskgate.edge.http.rendering import moment, new_key_shape
 from taskgate.edge.http.token_shapes import JoinBody, RevokeBody, TokenBody, TokenShape
+from taskgate.edge.workers.naming import check_owner, site_of
 from taskgate.errors import InvalidInput
 from taskgate.identity.invitations import MAX_LIFE_S
 from taskgate.identity.principal import Principal
+from taskgate.ids import is_worker_id
+from taskgate.runs.task import SHARED
 
 TAG = "Keys"
 KEY_SET = "/gateway/jwks.json"
@@ -30,6 +34,7 @@ class TokenRoutes:
 
     def __init__(self, doors: Doors, *, max_body_bytes: int) -> None:
         self._entrance: Entrance = doors.entrance
+        self._roster = doors.roster
         self._max_body_bytes = max_body_bytes
 
     def add_to(self, app: FastAPI) -> None:
@@ -38,7 +43,8 @@ class TokenRoutes:
         add(app, "POST /v1/tokens", endpoint=self._create, summary="Make a token", tag=TAG,
             operation_id="createToken", scope="", takes=TokenBody, gives=made,
             description="A short-lived token that may do no more than the credential that asks for it; or a join "
-            "token, which makes one machine a worker.")  # fmt: skip
+            "token, which makes one machine a worker. A credential that is one worker's makes tokens for that worker "
+            "alone.")  # fmt: skip
         add(app, f"POST {JOIN}", endpoint=self._join, summary="Become a worker", tag=TAG,
             operation_id="joinWorker", scope="", takes=JoinBody, gives={201: shapes.NewKeyShape},
             description="With a join token as the credential: the answer is the worker's own key, once.")  # fmt: skip
@@ -54,6 +60,8 @@ class TokenRoutes:
         text, made = await self._entrance.tokens.exchange(
             principal, scopes=body.scopes, life_s=body.life_s, worker_id=body.worker_id
         )
+        if body.worker_id and not principal.worker_id:
+            await check_owner(self._roster, made.worker_id, site_id=site_of(made))
         shape = TokenShape(
             id=made.token_id.removeprefix("jti:"),
             token=text,
@@ -67,6 +75,10 @@ class TokenRoutes:
         return answer(shape, 201)
 
     async def _invited(self, principal: Principal, body: TokenBody) -> TokenShape:
+        principal.require("admin")
+        if is_worker_id(body.worker_id):  # what cannot be a name is refused below, and no store is asked for it
+            site_id = SHARED if "serve:*" in (body.scopes or ()) else body.site_id
+            await check_owner(self._roster, body.worker_id, site_id=site_id)
         made, text = await self._entrance.invitations.invite(
             principal,
             site_id=body.site_id,

@@ -16,6 +16,7 @@ from taskgate.edge.http.metrics import MetricsPage
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.gateways import Gateways
+from taskgate.fleet.ports import Roster
 from taskgate.history.reading import History
 from taskgate.identity.keys import Keys
 from taskgate.identity.settings import AuthSettings
@@ -117,6 +118,9 @@ class Doors(Protocol):
 
     @property
     def fleet(self) -> Fleet: ...
+
+    @property
+    def roster(self) -> Roster: ...
 
     @property
     def keys(self) -> Keys: ...

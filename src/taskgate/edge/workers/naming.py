@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.errors import Forbidden
 from taskgate.fleet.fleet import seen_elsewhere
+from taskgate.fleet.ports import Roster
 from taskgate.identity.principal import Principal
 from taskgate.runs.task import SHARED
 
@@ -17,10 +18,18 @@ async def check_name(rooms: WorkerRooms, principal: Principal, *, worker_id: str
     """Forbidden (WORKER_ID_TAKEN) when the name is another site's, or in use with another key."""
     if principal.worker_id not in ("", worker_id):
         raise Forbidden(f"this credential is {principal.worker_id}'s alone", code="WRONG_WORKER")
-    record = await rooms.roster.find(worker_id)
-    if record is not None and record.site_id != site_of(principal):
-        raise Forbidden(f"the worker id {worker_id} is taken", code="WORKER_ID_TAKEN")
+    await check_owner(rooms.roster, worker_id, site_id=site_of(principal))
     check_seat(rooms, principal, worker_id=worker_id)
+
+
+async def check_owner(roster: Roster, worker_id: str, *, site_id: str) -> None:
+    """Forbidden (WORKER_ID_TAKEN) when another site than this has used the name; `*` is all sites."""
+    record = await roster.find(worker_id)
+    if record is not None and record.site_id != site_id:
+        raise Forbidden(
+            f"the worker id {worker_id} is taken: it was first used for other sites than this credential's",
+            code="WORKER_ID_TAKEN",
+        )
 
 
 def check_seat(rooms: WorkerRooms, principal: Principal, *, worker_id: str) -> None:
@@ -31,5 +40,5 @@ def check_seat(rooms: WorkerRooms, principal: Principal, *, worker_id: str) -> N
 
 
 def site_of(principal: Principal) -> str:
-    """The site that a worker with this credential works for, `*` for one that serves all."""
+    """The site that a worker with this credential works for; `*` for one that serves all."""
     return SHARED if principal.may("serve:*") else principal.site_id
