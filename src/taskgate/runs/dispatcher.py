@@ -83,6 +83,7 @@ class Dispatcher:
         self._commits = asyncio.Semaphore(COMMITS)
         self._latest: asyncio.Task[None] | None = None
         self.tasks = TaskSet()
+        matcher.on_free = self._look_for_work
 
     async def start(self) -> None:
         """Offer what an earlier life left queued, then begin to pump."""
@@ -97,10 +98,7 @@ class Dispatcher:
         """A worker got credit (None: perhaps several did): look for work for it."""
         for one in self._fleet if holder is None else (holder,):
             self._matcher.seekers.add(one)
-        if self._matcher.backlog:
-            self._wake.set()
-        if self.lender is not None:
-            self.lender.nudge()
+        self._look_for_work()
 
     def deliver(self, run: Run) -> None:
         """Send a leased run to its holder; when it left meanwhile, the lease's few seconds decide."""
@@ -147,6 +145,13 @@ class Dispatcher:
             after = page[-1].run_id
             self._wake.set()
         return count
+
+    def _look_for_work(self) -> None:
+        """There is credit: have the pump, and other gateways that wish it, look."""
+        if self._matcher.backlog:
+            self._wake.set()
+        if self.lender is not None:
+            self.lender.nudge()
 
     async def _look(self) -> None:
         """Find the queues in which something waits, whoever put it there: news of it may have been missed."""

@@ -163,6 +163,7 @@ class Intake:
             self._bus.publish(RunAccepted(stored))
             if grant is not None:
                 self._dispatcher.deliver(stored)
+                self._matcher.release([grant])  # settled, unless the answer came so late that the lease has passed on
             elif stored.status is Status.QUEUED:
                 waiting.append(stored)
         if waiting:

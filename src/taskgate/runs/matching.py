@@ -6,7 +6,7 @@ it may be lost or wrong: the ready queue and the ledger are asked before anythin
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,8 @@ class Elsewhere(Protocol):
 class Matcher:
     """Reserves credit of workers for runs. Every grant is used (`settle`) or given back (`release`) exactly once.
 
-    `ended` are the queues whose end the last take has seen; `elsewhere` is asked where nobody here is free.
+    `ended` are the queues whose end the last take has seen; `elsewhere` is asked where nobody here is free; `on_free`
+    is told of credit that comes back, for which a run may be waiting by now.
     """
 
     def __init__(self, fleet: Fleet, *, offer_s: float) -> None:
@@ -59,6 +60,7 @@ class Matcher:
         self.ended: set[QueueKey] = set()
         self.notes = 0
         self.elsewhere: Elsewhere | None = None
+        self.on_free: Callable[[], None] = lambda: None
 
     def reserve(self, run: Run, *, avoid: str = "") -> Grant | None:
         """A lease for the least loaded fitting worker with credit, None when the run has to queue."""
@@ -85,6 +87,7 @@ class Matcher:
             if holder is not None:
                 holder.offered_count -= 1
                 self.seekers.add(holder)
+                self.on_free()
             elif self.elsewhere is not None:
                 self.elsewhere.release(grant)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from taskgate.errors import Unavailable
+from taskgate.errors import KeyReused, Unavailable
 from taskgate.events import RunStarted
 from taskgate.runs import intake as intake_module
-from taskgate.runs.ports import Renewed
+from taskgate.runs.ports import Added, Renewed
 from taskgate.runs.run import Status
 from taskgate.wire.messages import Refuse, Stopped
 from tests.flows.runs.house import ADMIN, House, receipt_of
@@ -205,3 +205,56 @@ async def test_f12_a_submit_is_told_to_wait_while_the_store_hangs_and_its_key_fi
     assert (await house.submit("work", idempotency_key="k")).id == first.run.id
     await house.until(lambda: crew.offers)
     assert [offer.run_id for offer in crew.offers] == [first.run.id], "what became durable is given out at once"
+
+
+async def test_credit_that_a_repeat_gives_back_is_used_for_who_waits(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commits at once, as on PostgreSQL: the repeat has the only credit, and gives it back behind the other's."""
+    await house.submit("work", idempotency_key="k", delay_s=60.0)
+    crew = await house.crew("w1", "work")
+    ledger, go_on = house.gateway.stores.ledger, asyncio.Event()
+    real = ledger.add
+
+    async def slow(runs: Any, grants: Any) -> Any:
+        told = await real(runs, grants)
+        if runs[0].idempotency_key:
+            await go_on.wait()
+        return told
+
+    monkeypatch.setattr(ledger, "add", slow)
+    repeat = asyncio.create_task(house.submit("work", idempotency_key="k"))
+    await house.until(lambda: crew.holder.free == 0)
+    run = await house.submit("work")
+    await _rested(house)
+    go_on.set()
+    with pytest.raises(KeyReused):
+        await repeat
+    await house.until(lambda: crew.offers)
+    assert [offer.run_id for offer in crew.offers] == [run.id]
+
+
+async def test_credit_comes_back_when_the_lease_of_a_late_answer_has_passed_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that stood still asks for a lost commit again, and finds its run where the leader has put it."""
+    crew = await house.crew("w1", "work")
+    ledger, janitor = house.gateway.stores.ledger, house.gateway.moves.janitor
+    real = ledger.add
+
+    async def late(runs: Any, grants: Any) -> Any:
+        ((verdict, run),) = [(added.verdict, added.run) for added in await real(runs, grants)]
+        house.clock.advance(5.1)
+        await janitor.sweep()
+        return [Added(verdict, await house.run(run))]
+
+    monkeypatch.setattr(ledger, "add", late)
+    run = await house.submit("work")
+    await house.until(lambda: crew.offers)
+    assert [(offer.run_id, offer.attempt) for offer in crew.offers] == [(run.id, 2)]
+
+
+async def _rested(house: House) -> None:
+    """Nothing is left that the pump could still be doing about what was submitted."""
+    for _ in range(20):
+        await asyncio.sleep(0)
