@@ -23,6 +23,7 @@ from tests.system.cluster import ROOT, GatewayProcess
 WORKERS = 500
 MOST_TRIES = 1.5
 PROBE_EACH_S = 0.03
+MIB = 1 << 20
 
 
 class Probes:
@@ -49,6 +50,12 @@ class Probes:
         return ranked[max(0, math.ceil(part * len(ranked)) - 1)]
 
 
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had, as the kernel counts it."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
 async def come_back(folder: Path, *, count: int, within_s: float) -> dict[str, Any]:
     """Seat so many workers, kill the gateway and start it: what came of it."""
     gateway = GatewayProcess(folder / "data")
@@ -71,6 +78,7 @@ async def come_back(folder: Path, *, count: int, within_s: float) -> dict[str, A
         done = await asyncio.gather(probing, return_exceptions=True)
         assert isinstance(done[0], asyncio.CancelledError), done
         told |= {"back_s": max(told.pop("back_at") - began, 0.0), "p99_s": probes.quantile(0.99)}
+        told["peak_mib"] = round(peak_bytes(gateway.pid) / MIB)
         told |= {"probes": len(probes.took), "p50_s": probes.quantile(0.5), "worst_s": max(probes.took)}
         print(f"\n{count} workers: {told}")
         return told
@@ -96,3 +104,4 @@ async def test_f27_five_thousand_workers_come_back(tmp_path: Path) -> None:
     assert told["back_s"] <= 60
     assert told["tries"] <= MOST_TRIES * 5000
     assert told["p99_s"] <= 3
+    assert told["peak_mib"] <= 450

@@ -7,7 +7,7 @@ uvicorn keeps its part: listening, TLS, the life of the application, the orderly
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from taskgate.proxy.head import Draft, Peer
 from taskgate.proxy.line import Line
@@ -16,10 +16,13 @@ from taskgate.proxy.ports import Claims, Front, Head, Item
 from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.trust import Trust, shown_by
 from taskgate.proxy.turn import Turn
+from taskgate.proxy.turnstile import Turnstile
 
 if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.server import ServerState
+
+YOUNG: Final = 0.5  # of the time that a head may take: before that nobody gives way in a crowd
 
 
 def unclaimed(front: Front, head: Head) -> Item | None:
@@ -33,7 +36,7 @@ class Doorway:
 
     __slots__ = (
         "_default_headers", "_default_lines", "address", "app", "app_state", "certifiers", "claims", "config",
-        "pending", "server_state", "settings", "trust", "turn",
+        "pending", "server_state", "settings", "trust", "turn", "turnstile",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +53,13 @@ class Doorway:
         self.turn = turn
         self.trust = trust or Trust(settings.trusted_proxies)
         self.certifiers = certifiers or Trust()
-        self.pending = Pending(settings.pending_per_address, after_reading=turn.after_reading)
+        self.pending = Pending(
+            settings.pending_per_address,
+            young_s=settings.header_s * YOUNG,
+            after_reading=turn.after_reading,
+            monotonic=turn.monotonic,
+        )
+        self.turnstile = Turnstile(turn.soon)
         self.app: Any = None
         self.config: Config
         self.server_state: ServerState

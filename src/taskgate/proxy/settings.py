@@ -24,7 +24,8 @@ class ProxySettings:
     body_ceiling_bytes: the most that a route may set. Default 1073741824 (1 GiB).
     replay_bytes: how much of a body is kept for a retry or a fallback. Default 65536.
     pending_per_address: most connections of one address that may wait for their first request. Default 1024. Above it
-        the oldest goes.
+        the oldest go, if they have waited for half of `header_s`: thousands of workers behind one address may come back
+        in the same moment. Above eight times as many the oldest go at once.
     pool_size: most connections to one upstream. Default 1024: a stream of events holds one for as long as it lasts, and
         what waits behind streams waits for ever. Tunnels (WebSockets) are not counted; each has a caller's connection.
     pool_waiting: most requests that wait for one of them. Default 1024. Above it 503.

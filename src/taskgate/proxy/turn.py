@@ -40,14 +40,19 @@ class Turn:
         self._timer: asyncio.TimerHandle | None = None
         self.timed: set[Timed] = set()
         self.outgoing = outgoing or Outgoing()
-        self.now = self._clock.monotonic()
+        self.monotonic = self._clock.monotonic
+        self.now = self.monotonic()
 
     def add(self, timed: Timed) -> None:
         """Sweep this one too, from now on."""
         self.timed.add(timed)
         if self._timer is None:
-            self.now = self._clock.monotonic()
+            self.now = self.monotonic()
             self._timer = asyncio.get_running_loop().call_later(self._period_s, self._tick)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Call this at the next turn of the loop."""
+        asyncio.get_running_loop().call_soon(act)
 
     def after_reading(self, act: Callable[[], None]) -> None:
         """Call this soon, and not before everything that has arrived by now was read: sockets are looked at between
@@ -67,7 +72,7 @@ class Turn:
 
     def sweep(self) -> None:
         """Take the time and look at everything once."""
-        self.now = now = self._clock.monotonic()
+        self.now = now = self.monotonic()
         for timed in tuple(self.timed):
             try:
                 timed.sweep(now)

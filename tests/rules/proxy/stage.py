@@ -38,9 +38,19 @@ class HandTurn(Turn):
         super().__init__(clock, outgoing=Outgoing(lambda flush: flush()))
         self.clock = clock
         self.acts: list[Callable[[], None]] = []
+        self.next_acts: list[Callable[[], None]] = []
 
     def add(self, timed: Timed) -> None:
         self.timed.add(timed)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        self.next_acts.append(act)
+
+    def turned(self) -> None:
+        """The next turn of the loop has come."""
+        acts, self.next_acts = self.next_acts, []
+        for act in acts:
+            act()
 
     def after_reading(self, act: Callable[[], None]) -> None:
         self.acts.append(act)
@@ -67,6 +77,9 @@ class HandReading(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.is_paused = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """What comes is told by the test."""
 
 
 class HandTransport(HandReading):

@@ -333,15 +333,6 @@ def test_the_end_of_the_gateway() -> None:
     assert busy.closed()
 
 
-def test_connections_without_a_request_give_way() -> None:
-    first = Stage(ProxySettings(pending_per_address=2))
-    spoken = Stage(doorway=first.doorway).say(GET)
-    later = [Stage(doorway=first.doorway) for _ in range(2)]
-    first.turn.read()
-    assert first.transport.has_ended
-    assert not any(stage.closed() or stage.transport.has_ended for stage in (spoken, *later))
-
-
 def test_a_failure_while_a_request_is_taken_in_cuts() -> None:
     def claims(front: object, head: object) -> None:
         raise ZeroDivisionError
