@@ -74,6 +74,16 @@ async def test_s36_who_may_not_work_names_no_worker(house: House) -> None:
         assert (refusal.status, refusal.told["path"]) == (422, "/worker_id")
 
 
+async def test_s09_no_store_is_asked_for_what_is_no_name(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    roster = type(house.gateway.stores.roster)
+    monkeypatch.setattr(roster, "find", lambda _, worker_id: asked.append(worker_id))
+    admin = await house.key("admin")
+    for kind in ("token", "join"):
+        refusal = await house.ask("POST", "/v1/tokens", {"kind": kind, "worker_id": "gpu\0"}, key=admin)
+        assert (refusal.status, refusal.told["path"], asked) == (422, "/worker_id", [])
+
+
 @pytest.mark.parametrize("kind", ["token", "join"])
 async def test_s36_no_token_is_made_for_the_name_of_another_sites_worker(house: House, kind: str) -> None:
     """It is the same for one that serves every site: a name is of one site, or of all."""
