@@ -121,7 +121,7 @@ def _read(certificate: bytes) -> x509.Certificate:
         if certificate.lstrip().startswith(PEM_BEGIN):
             return x509.load_pem_x509_certificate(certificate)
         return x509.load_der_x509_certificate(certificate)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise _refused("cannot be read") from None
 
 
@@ -130,7 +130,7 @@ def _uri(certificate: x509.Certificate) -> str:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         uris = []
     if len(uris) != 1:
         raise _refused("does not have exactly one URI as its identity")

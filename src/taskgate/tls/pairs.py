@@ -107,7 +107,7 @@ def _bytes(files: Files, setting: str, path: str) -> bytes:
 def _expires_at(files: Files, chain: bytes) -> float:
     try:
         return min(one.not_valid_after_utc.timestamp() for one in x509.load_pem_x509_certificates(chain))
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise _refused(files, error) from error
 
 

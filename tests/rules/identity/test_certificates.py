@@ -105,3 +105,18 @@ def test_what_is_no_rule(text: str) -> None:
 def test_what_is_no_domain(domain: str) -> None:
     with pytest.raises(InvalidInput):
         Certificates(domain, RULES)
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"),  # a version that there is none
+        (b"\x86%c%b" % (len(GOOD), GOOD.encode()), b"\xa5%c%b" % (len(GOOD), GOOD.encode())),  # an ediPartyName
+    ],
+)
+def test_what_the_library_does_not_know_names_nobody(here: bytes, there: bytes) -> None:
+    """It has errors of its own for these, which are no ValueError."""
+    whole = AUTHORITY.leaf([GOOD]).der
+    assert here in whole
+    with pytest.raises(Unauthenticated):
+        KNOWN.principal(whole.replace(here, there), now=NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_pair_is_read_with_its_end(tmp_path: Path) -> None:
     assert (pair.chain, pair.key, pair.roots) == (issued.cert, issued.key, b"")
 
 
-@pytest.mark.parametrize("spoil", ["half", "empty", "other key", "away", "garbage"])
+@pytest.mark.parametrize("spoil", ["half", "empty", "other key", "away", "garbage", "version"])
 def test_f34_a_renewal_that_does_not_fit_together_changes_nothing(
     tmp_path: Path, spoil: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -51,7 +52,9 @@ def test_f34_a_renewal_that_does_not_fit_together_changes_nothing(
         first.key_path.write_bytes(second.key)
     else:
         half = second.cert[: len(second.cert) // 2]
-        first.cert_path.write_bytes({"half": half, "empty": b"", "garbage": b"\x00" * 100}[spoil])
+        odd = ssl.PEM_cert_to_DER_cert(second.cert.decode()).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04")
+        told = {"half": half, "empty": b"", "garbage": b"\x00" * 100, "version": ssl.DER_cert_to_PEM_cert(odd).encode()}
+        first.cert_path.write_bytes(told[spoil])
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             assert not watched.look()
