@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import nan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -107,6 +108,13 @@ async def test_a_heartbeats_load_is_kept_and_it_keeps_its_worker(doors: Doors) -
 def test_a_wait_ends_before_its_call_does(asked_s: float | None, left_s: float | None, is_s: float) -> None:
     context = cast("Context", SimpleNamespace(time_remaining=lambda: left_s))
     assert wait_of(context, wait_s=asked_s, longest_s=LONGEST_S) == is_s
+
+
+def test_a_wait_that_is_no_number_is_refused() -> None:
+    """No timer is ever set to it: it would spoil the order of all others."""
+    context = cast("Context", SimpleNamespace(time_remaining=lambda: 10.0))
+    with pytest.raises(InvalidInput):
+        wait_of(context, wait_s=nan, longest_s=LONGEST_S)
 
 
 # ---------------------------------------------------------------- connections and rates

@@ -5,6 +5,8 @@ A worker id in a body or in metadata is a claim; whether the credential may make
 
 from __future__ import annotations
 
+from math import isnan
+
 from taskgate.edge.grpc.admission import NO_MESSAGE, Context
 from taskgate.errors import Forbidden, InvalidInput, RemoteLinkError
 from taskgate.ids import is_worker_id
@@ -47,7 +49,10 @@ def worker_of(context: Context, said: str) -> str:
 
 
 def wait_of(context: Context, *, wait_s: float | None, longest_s: float) -> float:
-    """How long a call may wait: what it asks for, our bound, and a second before its own deadline."""
+    """How long a call may wait: what it asks for, our bound, and a second before its own deadline. InvalidInput for
+    what is no number, which no clock could ever reach."""
+    if wait_s is not None and isnan(wait_s):
+        raise InvalidInput("wait_s is a number of seconds")
     left_s: float | None = context.time_remaining()
     asked_s = longest_s if wait_s is None else wait_s
     return max(min(asked_s, longest_s, longest_s if left_s is None else left_s - 1.0), 0.0)
