@@ -1,6 +1,8 @@
 """The task definitions that this gateway knows, in memory.
 
-A snapshot of the catalogue answers every submit without I/O. A run keeps the digest it was accepted under,
+A snapshot of the catalogue answers every submit without I/O. Who names no version gets the declared one, the newest of
+several: what workers offer in their hellos counts only where nobody has declared the task, so that no worker that comes
+changes what callers get. A run keeps the digest it was accepted under,
 so a definition that was replaced is still found by digest. Changing definitions is `declaring.py`'s matter.
 """
 
@@ -60,27 +62,27 @@ class Definitions:
         self._change_count = 0
 
     def known(self, site_id: str, name: str, *, version: str = "") -> Known | None:
-        """The site's own definition, else the shared one; `version` "" means the newest. No I/O."""
-        for owner in (site_id, SHARED):
-            versions = self._current.get((owner, name))
-            if versions:
-                found = versions.get(version) if version else next(reversed(versions.values()))
-                if found is not None:
-                    return found
-        return None
+        """The site's own definition, else the shared one; `version` "" means the default. No I/O."""
+        own, shared = self._current.get((site_id, name), {}), self._current.get((SHARED, name), {})
+        if version:
+            return own.get(version) or shared.get(version)
+        mine, theirs = _default(own), _default(shared)
+        if mine is None or (theirs is not None and theirs.definition.declared and not mine.definition.declared):
+            return theirs
+        return mine
 
     def visible(self, site_id: str) -> list[TaskDefinition]:
-        """The newest definition of every task that callers of this site may submit, by name."""
+        """The default definition of every task that callers of this site may submit, by name."""
         names = {name for owner, name in self._current if owner in (site_id, SHARED)}
         found = (self.known(site_id, name) for name in sorted(names))
         return [known.definition for known in found if known is not None]
 
     def current(self, site_id: str | None) -> list[Known]:
-        """The newest definition of every task, of a site and the shared ones; None: of every site."""
+        """The default definition of every task, of a site and the shared ones; None: of every site."""
         return [
-            next(reversed(versions.values()))
+            known
             for (owner, _), versions in self._current.items()
-            if versions and (site_id is None or owner in (site_id, SHARED))
+            if (known := _default(versions)) is not None and (site_id is None or owner in (site_id, SHARED))
         ]
 
     async def reread(self) -> None:
@@ -93,7 +95,7 @@ class Definitions:
         for definition in loaded:
             known = self.digests.met(digest_of(definition)) or self.digests.keep(Known(definition))
             fresh.setdefault((definition.site_id, definition.name), {})[definition.version] = known
-        self._current = fresh
+        self._current = {task: _in_order(versions) for task, versions in fresh.items()}
 
     def forget(self, owner: str, name: str, *, version: str) -> None:
         """A definition was removed from the catalogue."""
@@ -104,11 +106,22 @@ class Definitions:
         """Make a saved definition current."""
         self._change_count += 1
         definition = known.definition
-        versions = self._current.setdefault((definition.site_id, definition.name), {})
-        versions.pop(definition.version, None)
-        versions[definition.version] = known
+        task = (definition.site_id, definition.name)
+        versions = self._current.get(task, {})
+        others = {version: one for version, one in versions.items() if version != definition.version}
+        self._current[task] = _in_order({**others, definition.version: known})
         self.digests.keep(known)
 
     def versions(self, owner: str, name: str) -> dict[str, Known]:
         """The current versions that exactly this site (or `SHARED`) owns."""
         return self._current.get((owner, name), {})
+
+
+def _in_order(versions: dict[str, Known]) -> dict[str, Known]:
+    """The same, the default last: declared ones behind offered ones, of each kind the newest last."""
+    return dict(sorted(versions.items(), key=lambda pair: pair[1].definition.declared))
+
+
+def _default(versions: dict[str, Known]) -> Known | None:
+    """What a caller gets who names no version."""
+    return next(reversed(versions.values()), None)

@@ -22,7 +22,7 @@ from taskgate.runs.task import Target, TaskDefinition, TaskLimits
 
 TASKS = "Tasks"
 WORKERS = "Workers"
-Version = Annotated[str, Query(max_length=128, description="Empty means the newest.")]
+Version = Annotated[str, Query(max_length=128, description="Empty means the declared one, the newest of several.")]
 
 
 class TaskRoutes:
