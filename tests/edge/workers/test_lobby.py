@@ -62,6 +62,33 @@ async def test_who_waits_too_long_is_told_to_come_later_and_the_others_go_on() -
         pass
 
 
+async def test_f27_who_is_turned_away_comes_back_at_the_pace_at_which_hellos_are_judged() -> None:
+    """Ten were judged in the second that the others waited, so the last of them needs six."""
+    lobby, holds = Lobby(places=1, patience_s=1.0), asyncio.Event()
+
+    async def come(*, stays: bool) -> float:
+        try:
+            async with lobby.place():
+                if stays:
+                    await holds.wait()
+        except Unavailable as crowded:
+            return crowded.retry_after_s
+        return 0.0
+
+    async with asyncio.TaskGroup() as group:
+        async with lobby.place():
+            quick = [group.create_task(come(stays=False)) for _ in range(9)]
+            slow = group.create_task(come(stays=True))
+            behind = [group.create_task(come(stays=False)) for _ in range(60)]
+            await asyncio.sleep(0)
+            assert lobby.waiting_count == 70
+        told = [await one for one in behind]
+        holds.set()
+    assert [one.result() for one in (*quick, slow)] == [0.0] * 10
+    assert told == [pytest.approx(max(left / 10, 1.0)) for left in range(59, -1, -1)]
+    assert lobby.waiting_count == 0
+
+
 async def test_a_worker_at_a_crowded_door_hears_when_to_come_back(tmp_path: Path, door: str) -> None:
     async with open_doors(tmp_path, link={"arrivals": 1, "arrival_wait_s": 0.05}) as doors:
         async with doors.server.gateway.worker_rooms.lobby.place():

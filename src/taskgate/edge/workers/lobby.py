@@ -2,7 +2,8 @@
 
 So many hellos are judged at the same time, however many have come; the others wait in the order in which they came
 and cost nothing but their place. Who would wait longer than the worker itself waits for its welcome is told to come
-back later instead, and when; the more there are behind, the later, so that they do not meet again.
+back later instead, and when: when all who are behind have had their turn, at the pace of those who had one while this
+one waited. Whoever goes after it is told less, so that they come back one after the other and not all at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from taskgate.errors import Unavailable
 
 CROWDED = "CROWDED"
 SOONEST_S = 1.0
-LATEST_S = 30.0
+LATEST_S = 60.0
 
 
 class Lobby:
@@ -24,10 +25,10 @@ class Lobby:
 
     def __init__(self, *, places: int, patience_s: float) -> None:
         self._free = places
-        self._places = places
         self._patience_s = patience_s
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.turned_away_count = 0
+        self._served_count = 0
 
     @property
     def waiting_count(self) -> int:
@@ -41,12 +42,14 @@ class Lobby:
         try:
             yield
         finally:
+            self._served_count += 1
             self._next()
 
     async def _turn(self) -> None:
         if self._free and not self._waiting:
             self._free -= 1
             return
+        served_before = self._served_count
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -60,7 +63,7 @@ class Lobby:
             if not isinstance(error, TimeoutError):
                 raise
             self.turned_away_count += 1
-            raise self._crowded() from error
+            raise self._crowded(self._served_count - served_before) from error
 
     def _next(self) -> None:
         """Give a place back: the one who waits longest has it."""
@@ -71,7 +74,8 @@ class Lobby:
                 return
         self._free += 1
 
-    def _crowded(self) -> Unavailable:
-        ahead = len(self._waiting) / self._places
-        after_s = min(max(ahead * SOONEST_S, SOONEST_S), LATEST_S)
+    def _crowded(self, served_count: int) -> Unavailable:
+        """For one who has waited in vain while so many had their turn."""
+        pace = max(served_count, 1) / self._patience_s
+        after_s = min(max(len(self._waiting) / pace, SOONEST_S), LATEST_S)
         return Unavailable("too many workers arrive at once", code=CROWDED, retry_after_s=after_s)
