@@ -156,10 +156,13 @@ class Leasing:
             await asyncio.sleep(self._settings.accept_flush_s)
             self._flush.clear()
             pending, self._pending = self._pending, {}
-            batch = sorted(
-                (held for held in pending.values() if self._leases.of_run(held.run.id) is held),
-                key=lambda held: held.run.id,
-            )
+            batch: list[Held] = []
+            for run_id in sorted(pending):
+                held = pending[run_id]
+                if self._leases.of_run(run_id) is held:
+                    batch.append(held)
+                else:
+                    _answer(held, None)  # it has gone to another gateway, which renews it there
             if batch:
                 await self._write(batch)
 
@@ -178,10 +181,7 @@ class Leasing:
                 if not held.introduced:
                     held.introduced = True
                     self._bus.publish(RunStarted(held.run.id, held.run.attempt, held.worker_id))
-            for waiter in held.waiters:
-                if not waiter.done():
-                    waiter.set_result(verdict)
-            held.waiters.clear()
+            _answer(held, verdict)
 
     def _keep_accepts(self, batch: list[Held]) -> None:
         """An accept is said once: unlike a renewal, which is asked for again, it is tried until it is written."""
@@ -198,6 +198,14 @@ class Leasing:
             duration_s=self._settings.lease_s,
             started_at=held.started_at,
         )
+
+
+def _answer(held: Held, verdict: Renewed | None) -> None:
+    """Tell whoever waits for this renewal; None: nobody can say."""
+    for waiter in held.waiters:
+        if not waiter.done():
+            waiter.set_result(verdict)
+    held.waiters.clear()
 
 
 def _matches(run: Run, receipt: Receipt, holder: Holder) -> bool:

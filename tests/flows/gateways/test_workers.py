@@ -12,6 +12,7 @@ import pytest
 from taskgate.errors import Forbidden, NotFound
 from taskgate.events import WorkerJoined
 from taskgate.fleet.neighbours import EACH_S, KEEP_S, WorkerPost
+from taskgate.runs.reporting import end_moved
 from taskgate.runs.run import Outcome, Status
 from taskgate.wire.messages import Load, TaskResult
 from tests.flows.gateways.pair import Neighbour, eventually
@@ -308,3 +309,18 @@ async def test_a_try_that_comes_over_keeps_the_time_that_it_has_used(pair: Pair)
     assert moved.cancels == [(spent.id, 1, "timeout"), (late.id, 1, "timeout")]
     attempts = (await there.run(late)).attempts
     assert [(attempt.outcome, attempt.started_at) for attempt in attempts] == [(Outcome.TIMED_OUT, late.created_at)]
+
+
+async def test_who_waits_for_a_renewal_is_answered_though_the_worker_has_moved(pair: Pair) -> None:
+    here, _ = pair
+    crew = await arrives(here, "w1", "work")
+    run = await here.submit("work")
+    moves = here.gateway.moves
+    assert crew.begin(crew.offers[0])
+    await eventually(lambda: moves.leases.of_run(run.id).introduced)  # type: ignore[union-attr]
+    here.clock.advance(20.0)
+    waits = asyncio.create_task(moves.leasing.renew([receipt_of(crew.offers[0])], crew.holder))
+    await asyncio.sleep(0)
+    await end_moved(moves.reports, moves.leases, worker_id="w1", instance="i1", held=[(run.id, 1)])
+    async with asyncio.timeout(5.0):
+        assert await waits == ([], [])
