@@ -23,6 +23,7 @@ from taskgate.runs.intake import Intake
 from taskgate.runs.janitor import DUTY as JANITOR
 from taskgate.runs.standings import Standings
 from taskgate.stores.guarding import Backend
+from taskgate.telemetry.access import AccessLog
 from taskgate.telemetry.metrics import Metrics, Sources
 from taskgate.telemetry.proxied import CallSpans
 from taskgate.telemetry.pulse import Pulse
@@ -43,6 +44,7 @@ class Watch:
     traffic: Traffic
     pulse: Pulse
     tracer: Tracer | None
+    access: AccessLog | None = None
     servers: tuple[Backend, ...] = ()
 
     def backends(self) -> dict[str, str]:
@@ -53,7 +55,7 @@ class Watch:
     @property
     def parts(self) -> list[Part]:
         """What has to be started."""
-        return [self.pulse, *([self.tracer] if self.tracer is not None else [])]
+        return [self.pulse, *(part for part in (self.access, self.tracer) if part is not None)]
 
 
 def watch_of(
@@ -82,6 +84,7 @@ def watch_of(
     if tracer is not None:
         plane.means.tracing = CallSpans(tracer, ground.clock)
         metrics.plain["taskgate_spans_dropped"] = lambda: tracer.dropped_count
+    access = plane.means.access = AccessLog() if ground.settings.log.access else None
     return Watch(
         metrics=metrics,
         standings=standings,
@@ -89,6 +92,7 @@ def watch_of(
         traffic=traffic,
         pulse=pulse,
         tracer=tracer,
+        access=access,
         servers=servers,
     )
 

@@ -30,7 +30,7 @@ LOOKS = 40
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
-    yield from started(tmp_path_factory.mktemp("lasting"))
+    yield from started(tmp_path_factory.mktemp("lasting"), TASKGATE_LOG__ACCESS="true")
 
 
 @pytest.fixture
@@ -121,6 +121,33 @@ async def test_routes_answer_alike_in_every_process_and_go_everywhere_at_once(
     deadline = time.monotonic() + WITHIN_S
     while len(await recorded(session)) < LOOKS:
         assert time.monotonic() < deadline, "calls through a front were not recorded"
+    async with session.delete("/gateway/services/many") as answer:
+        assert answer.status == 204
+    await everywhere(session, "/v1/many/echo", {404})
+
+
+async def test_every_request_is_told_once_whichever_process_it_met(
+    gateway: GatewayProcess, session: aiohttp.ClientSession, upstream: int
+) -> None:
+    await register(session, upstream, routes=[{"method": "GET", "path": "/echo"}])
+    await everywhere(session, "/v1/many/echo", {200})
+    for number in range(LOOKS):
+        for path, name in (("/v1/many/echo?q=1", "proxied"), ("/v1/tasks", "asked")):
+            async with session.get(path, headers={"X-Request-Id": f"{name}-{number}"}) as answer:
+                assert answer.status == 200
+
+    def lines() -> list[dict[str, Any]]:
+        told = [
+            json.loads(line) for line in gateway.log().splitlines() if line.startswith('{"logger":"taskgate.access')
+        ]
+        return [line for line in told if line["request_id"].startswith(("proxied-", "asked-"))]
+
+    await until_true(lambda: len(lines()) >= 2 * LOOKS)
+    found = lines()
+    assert len(found) == len({line["request_id"] for line in found}) == 2 * LOOKS
+    assert {line["path"] for line in found} == {"/v1/many/echo", "/v1/tasks"}
+    assert {line["principal"] for line in found} == {gateway.admin_key.split("_")[1]}
+    assert {line.get("service") for line in found} == {"many", None}
     async with session.delete("/gateway/services/many") as answer:
         assert answer.status == 204
     await everywhere(session, "/v1/many/echo", {404})

@@ -47,6 +47,7 @@ from taskgate.proxy.trust import Trust
 from taskgate.proxy.usage import usage_of
 from taskgate.rereading import Rereader
 from taskgate.stores.memory.signals import MemorySignals
+from taskgate.telemetry.access import AccessLog
 from taskgate.telemetry.logs import setup_logs
 from taskgate.tls.doors import certificates_of
 from taskgate.worker.confinement import die_with_parent
@@ -96,7 +97,7 @@ class FrontProcess:
         )
         self._tls = certificates_of("http", settings.http, clock=clock)
         watched = [] if self._tls is None else [self._tls]
-        self._life = Lifespan(link, reviewing, keys, reach, recorder, self.plane, *watched)
+        self._life = Lifespan(*self._access(), link, reviewing, keys, reach, recorder, self.plane, *watched)
         self._growth = Growth()
         self._stop = asyncio.Event()
 
@@ -131,6 +132,13 @@ class FrontProcess:
             await serving
         if failure is not None:
             raise failure
+
+    def _access(self) -> list[AccessLog]:
+        """Who tells the calls that are forwarded from here, where settings want it."""
+        if not self._settings.log.access:
+            return []
+        access = self.plane.means.access = AccessLog()
+        return [access]
 
     def _context(self) -> ssl.SSLContext | None:
         if self._tls is None:

@@ -18,7 +18,7 @@ from taskgate.proxy.exchange import Exchange
 from taskgate.proxy.lane import Lane, Leg, Target
 from taskgate.proxy.pieces import CHUNKED, UPGRADE, plain
 from taskgate.proxy.pool import Origin, Pool
-from taskgate.proxy.ports import Front, Head
+from taskgate.proxy.ports import AccessNotes, Front, Head
 from taskgate.proxy.reader import AnswerReader
 from taskgate.proxy.refusal import ending, in_order, status_line
 from taskgate.proxy.upstream import Upstream
@@ -113,6 +113,11 @@ class HandedOn(Exchange):
             )
         )  # fmt: skip
         return (in_order(head) if answer.status >= 400 else head) + b"\r\n"
+
+    def _note(self, access: AccessNotes, error: str, *, run_id: str) -> None:
+        """The gateway writes down what reached it; here is told what did not, or was cut because it went away."""
+        if error and error != "CALLER_GONE":
+            super()._note(access, error, run_id=run_id)
 
     def _own_lines(self) -> bytes:
         return b"x-request-id: %b\r\n" % self.request_id

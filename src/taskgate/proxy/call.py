@@ -22,7 +22,7 @@ from taskgate.proxy.lane import Lane
 from taskgate.proxy.origins import Origins
 from taskgate.proxy.pieces import Passing
 from taskgate.proxy.pool import Asker
-from taskgate.proxy.ports import CallTracing, Doorkeeper, Front, Head, RunDoor
+from taskgate.proxy.ports import AccessNotes, CallTracing, Doorkeeper, Front, Head, RunDoor
 from taskgate.proxy.recording import CallStart, OpenCall, Recording
 from taskgate.proxy.refusal import ending, write_problem
 from taskgate.proxy.settings import ProxySettings
@@ -43,7 +43,8 @@ class Means:
     """What every call of a plane needs. `open_calls` have been let in and have not ended."""
 
     __slots__ = (
-        "door", "open_calls", "origins", "passing", "recording", "run_door", "settings", "tasks", "tracing", "vouching",
+        "access", "door", "open_calls", "origins", "passing", "recording", "run_door", "settings", "tasks", "tracing",
+        "vouching",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Means:
         self.recording = recording
         self.tasks = tasks
         self.tracing: CallTracing | None = None
+        self.access: AccessNotes | None = None
         self.open_calls: set[Any] = set()
         self.passing = Passing(settings.pseudonym)
 
@@ -194,7 +196,7 @@ class Call:
         self._finish(error)
         self.front.abort()
 
-    def _finish(self, error: str = "") -> None:
+    def _finish(self, error: str = "", *, run_id: str = "") -> None:
         """The one end of every call: nothing of it is left, and it is counted."""
         if self.state == ENDED:
             return
@@ -222,6 +224,25 @@ class Call:
             self._record = None
         if self.means.tracing is not None:
             self._trace(self.means.tracing, error)
+        if self.means.access is not None and self.started_at:
+            self._note(self.means.access, error, run_id=run_id)
+
+    def _note(self, access: AccessNotes, error: str, *, run_id: str) -> None:
+        head, counters, principal = self.head, self.lane.counters, self.principal
+        access.told(
+            method=head.method,
+            path=head.path,
+            status=self.status,
+            bytes_in=self.body_bytes,
+            bytes_out=self.out_bytes,
+            duration_s=monotonic() - self.started_at,
+            request_id=self.request_id.decode("ascii"),
+            route=counters.path,
+            service=counters.service,
+            principal="" if principal is None else principal.id,
+            run_id=run_id,
+            error=error,
+        )
 
     def _trace(self, tracing: CallTracing, error: str) -> None:
         counters = self.lane.counters

@@ -277,6 +277,6 @@ class Sending(Call):
                 ending(self.head, keep_alive=keep_alive), b"\r\n", b"" if self.head.method == "HEAD" else answer.body,
             )
         )  # fmt: skip
-        self._finish()
+        self._finish(run_id="" if self.means.access is None else answer.run_id)
         self.front.write(piece)
         self.front.finished(keep_alive=keep_alive)

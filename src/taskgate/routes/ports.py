@@ -82,6 +82,13 @@ class RunAnswer(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
+    @property
+    def run_id(self) -> str:
+        """The run, as its Location names it."""
+        return next(
+            (value.rpartition(b"/")[2].decode("ascii") for name, value in self.headers if name == b"location"), ""
+        )
+
 
 class RunDoor(Protocol):
     """Submits the call as a run and waits for it, as `Prefer: wait=S` does: 200 with the ended run, or 202 and

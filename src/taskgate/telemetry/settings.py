@@ -17,10 +17,12 @@ class LogSettings:
 
     level: the least serious message that is written. Default info.
     format: text for people, json for collectors (one object a line). Default text.
+    access: whether each request is told when it is over, one JSON object a line in either format. Default false.
     """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
+    access: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from taskgate.edge.http.history import HistoryEndpoints
 from taskgate.edge.http.journal import JournalEndpoint
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.metrics import MetricsEndpoint
+from taskgate.edge.http.noting import AccessNotes, NotedCall
 from taskgate.edge.http.page import Page
 from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
 from taskgate.edge.http.patience import Patience
@@ -62,6 +63,7 @@ class HttpDoor:
         self._cors = Cors(http.cors_origins)
         self._live = Live(doors.bus, doors.keys.standing)
         self._sockets = sockets
+        self._access: AccessNotes | None = doors.watch.access
         self._admin = build_admin(doors.past.audit)
         for part in PARTS:
             part(doors, max_body_bytes=http.max_body_bytes).add_to(self._admin)
@@ -83,7 +85,10 @@ class HttpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._answer(Call(scope, receive, send), receive)
+            if self._access is None:
+                await self._answer(Call(scope, receive, send), receive)
+            else:
+                await self._noted(NotedCall(scope, receive, send), receive, access=self._access)
         elif scope["type"] == "websocket":
             await self._connect(scope, receive, send)
         else:
@@ -122,6 +127,12 @@ class HttpDoor:
             if not call.started:
                 detail = "something went wrong in the gateway; the trace id finds it in the logs"
                 await call.fail(TaskgateError(detail))
+
+    async def _noted(self, call: NotedCall, receive: Receive, *, access: AccessNotes) -> None:
+        try:
+            await self._answer(call, receive)
+        finally:
+            call.note(access)
 
     async def _serve(self, call: Call, receive: Receive) -> None:
         scope = call.scope

@@ -13,6 +13,7 @@ from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.entrance import Entrance
 from taskgate.edge.http.metrics import MetricsPage
+from taskgate.edge.http.noting import AccessNotes
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.gateways import Gateways
@@ -60,6 +61,11 @@ class Watching(Protocol):
 
     @property
     def metrics(self) -> MetricsPage: ...
+
+    @property
+    def access(self) -> AccessNotes | None:
+        """Who is told of every request, where somebody wants to know."""
+        ...
 
     def backends(self) -> dict[str, str]:
         """The states of breakers, by backend."""
