@@ -16,6 +16,7 @@ from taskgate.proxy.settings import ProxySettings
 from taskgate.proxy.turn import Turn
 
 PATIENCE_S = 10.0
+FLOOD = 16 << 20
 Scope = MutableMapping[str, Any]
 
 
@@ -28,12 +29,13 @@ class Application:
         self.gone = asyncio.Event()
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.heard_hold = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
         self.asked.set()
         if scope["type"] == "websocket":
-            await self._converse(receive, send)
+            await self._converse(scope, receive, send)
             return
         await getattr(self, "_do_" + scope["path"].strip("/").partition("/")[0])(scope, receive, send)
 
@@ -87,10 +89,20 @@ class Application:
     async def _do_inject(self, scope: Scope, receive: Any, send: Any) -> None:
         await answer(send, b"", headers=[(b"x-a", b"a\r\nset-cookie: b")])
 
-    async def _converse(self, receive: Any, send: Any) -> None:
+    async def _converse(self, scope: Scope, receive: Any, send: Any) -> None:
+        """Says what it heard. Texts with `now` are answered at once, behind `hold` it hears nothing until `go_on`, and
+        `flood` gets more than goes out at a time."""
         await receive()
         await send({"type": "websocket.accept"})
+        at_once = scope["extensions"]["taskgate.at_once"]
+        at_once["answer"](lambda text: [b"at once " + text] * text.count(b"now") if b"now" in text else None)
         while (message := await receive())["type"] == "websocket.receive":
+            if message["text"] == "hold":
+                self.heard_hold.set()
+                await self.go_on.wait()
+            if message["text"] == "flood":
+                await send({"type": "websocket.send", "text": "x" * FLOOD})
+                continue
             await send({"type": "websocket.send", "text": "heard " + message["text"]})
 
 

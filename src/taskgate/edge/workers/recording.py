@@ -22,6 +22,7 @@ from taskgate.journal.allowance import Allowance
 from taskgate.lifespan import TaskSet
 from taskgate.runs.leases import Bearer
 from taskgate.runs.narrating import Narrator
+from taskgate.wire import gateway_events as e
 from taskgate.wire.log_window import LINE_BYTES, RunKey
 from taskgate.wire.messages import Log, LogAck, Progress, Receipt, TaskResult
 
@@ -146,6 +147,13 @@ class Recording:
         self._change.set()
         results, self._results = self._results, []
         return self.ready(results)
+
+
+def written(event: e.GatewayEvent) -> Log | Progress | None:
+    """What an event adds to a run's journal."""
+    if isinstance(event, e.LogsReceived):
+        return event.log
+    return event.progress if isinstance(event, e.ProgressReceived) else None
 
 
 def weight_of(write: Log | Progress) -> int:

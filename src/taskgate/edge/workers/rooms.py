@@ -14,7 +14,7 @@ from taskgate.clock import Clock
 from taskgate.edge.settings import LinkSettings
 from taskgate.edge.workers.counters import LinkCounters
 from taskgate.edge.workers.lobby import Lobby
-from taskgate.errors import Unauthenticated
+from taskgate.errors import NotNow, StoreError, Unauthenticated
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.ports import Roster
 from taskgate.identity.keys import Keys
@@ -50,6 +50,13 @@ class WorkerRooms:
     counters: LinkCounters = field(default_factory=LinkCounters)
     lobby: Lobby
     unwritten: Allowance = field(default_factory=Allowance)
+
+    async def holds(self, principal: Principal) -> bool:
+        """Whether a living link's credential still counts."""
+        try:
+            return await self.keys.standing.holds(principal)
+        except (NotNow, StoreError):
+            return True  # nobody can tell; what its worker does is checked by its leases
 
     async def renewed(self, principal: Principal, token: str, *, worker_id: str) -> Principal:
         """The principal of a fresh credential for a living link; it must be the same tenant's and the same worker's."""

@@ -40,9 +40,15 @@ class WorkerSeat:
         self._on_events = on_events
         self._on_close = on_close
         self.news = asyncio.Event()
+        self._is_awaited = False
         self.sent_count = 0
         self.round_trips = round_trips
         self.closed: tuple[int, str] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the session lives, all that was said is sent, and the transport waits for more."""
+        return self._is_awaited and not self.news.is_set()
 
     def say(self, message: m.GatewayMessage) -> bool:
         """Queue a message; False when the link has no place for it any more."""
@@ -87,4 +93,8 @@ class WorkerSeat:
             if messages or self.closed is not None:
                 return messages
             self.news.clear()
-            await self.news.wait()
+            self._is_awaited = True
+            try:
+                await self.news.wait()
+            finally:
+                self._is_awaited = False

@@ -20,7 +20,7 @@ import msgspec
 from taskgate.edge.workers.arrival import Arrival
 from taskgate.edge.workers.counters import RoundTrips
 from taskgate.edge.workers.lobby import CROWDED
-from taskgate.edge.workers.recording import Recording
+from taskgate.edge.workers.recording import Recording, written
 from taskgate.edge.workers.renewals import Renewals
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.seat import WorkerSeat
@@ -85,6 +85,18 @@ class WorkerSession:
 
     def receive(self, messages: Sequence[m.WorkerMessage]) -> None:
         """Take one frame. A frame that breaks the protocol closes the session with the error's code."""
+        self._take(messages)
+        self.seat.news.set()
+
+    def answer(self, messages: Sequence[m.WorkerMessage]) -> list[m.GatewayMessage] | None:
+        """Take one frame and hand out what is to be sent for it now, so that no writer has to be woken; None, and
+        nothing is taken, while there is anything else to send."""
+        if not self.seat.is_idle:
+            return None
+        self._take(messages)
+        return self._link.outgoing()
+
+    def _take(self, messages: Sequence[m.WorkerMessage]) -> None:
         now = self._rooms.clock.monotonic()
         try:
             for message in messages:
@@ -103,7 +115,6 @@ class WorkerSession:
             self._news.set()
         if len(self._events) > IN_LIMIT:
             self._drained.clear()
-        self.seat.news.set()
 
     def _earlier(self, message: m.WorkerMessage) -> m.TaskResult | None:
         """A simple client's result of a run that it got over an earlier connection, completed from the lease."""
@@ -176,7 +187,7 @@ class WorkerSession:
 
     async def _hear(self, events: list[e.GatewayEvent], holder: Holder) -> None:
         """What the worker says of attempts: only of its own it is believed, whatever receipt it shows."""
-        writes = [w for event in events if (w := _written(event)) is not None]
+        writes = [w for event in events if (w := written(event)) is not None]
         if writes:
             self._recording.take(writes, holder, keeps=not self._link.simple)
         if any(isinstance(event, e.Left) for event in events):
@@ -235,17 +246,11 @@ class WorkerSession:
         elif ends_at is not None and now >= ends_at:
             if self._holder is not None and not self._holder.draining:
                 self._has_expired = self._holder.draining = True
-        elif self._holder is not None and not await self._may_stay():
+        elif self._holder is not None and not await self._rooms.holds(self._principal):
             self.seat.close(*REVOKED)
         if ends_at is None:
             return LONGEST_TICK_S
         return max((ends_at if now < ends_at else ends_at + EXPIRED_S) - now, 0.05)
-
-    async def _may_stay(self) -> bool:
-        try:
-            return await self._rooms.keys.standing.holds(self._principal)
-        except (NotNow, StoreError):
-            return True  # nobody can tell; what it does is checked by its leases
 
     async def _arrive(self, event: e.Helloed) -> None:
         arrival = Arrival(self._rooms, self._principal, transport=self._transport)
@@ -341,10 +346,3 @@ class WorkerSession:
             await self._rooms.reports.lost(self._rooms.leases.of_worker(holder.id), reason=REVOKED[1])
         except (NotNow, StoreError) as error:
             _log.warning("leases of %s run on: %s", holder.id, error)
-
-
-def _written(event: e.GatewayEvent) -> m.Log | m.Progress | None:
-    """What an event adds to a run's journal."""
-    if isinstance(event, e.LogsReceived):
-        return event.log
-    return event.progress if isinstance(event, e.ProgressReceived) else None

@@ -2,7 +2,9 @@
 
 The credential is checked before the upgrade, so a caller without one gets a real 401 (INV-A4). Everything that is
 to be said when the socket is free goes out as one frame (an array) to a versioned worker, one message per frame to
-a simple client. A worker that does not read for 30 s is closed with 1013: its leases live on.
+a simple client. Heartbeats are answered in the turn of the loop that reads them, where the server offers that
+(`taskgate.at_once`): thousands of idle workers say little else. A worker that does not read for 30 s is closed with
+1013: its leases live on.
 """
 
 from __future__ import annotations
@@ -16,16 +18,18 @@ from taskgate.edge.gate import Gate
 from taskgate.edge.workers.rooms import WorkerRooms
 from taskgate.edge.workers.serving import serve
 from taskgate.edge.workers.session import WorkerSession
-from taskgate.errors import NotFound, TaskgateError, Unauthenticated
+from taskgate.errors import NotFound, RemoteLinkError, TaskgateError, Unauthenticated
 from taskgate.identity.principal import Principal
 from taskgate.ids import is_worker_id
 from taskgate.status import row_of
 from taskgate.wire.json_codec import decode_worker_frame, encode_frames
-from taskgate.wire.messages import GatewayMessage, WorkerMessage
+from taskgate.wire.messages import GatewayMessage, Heartbeat, WorkerMessage
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+AT_ONCE = "taskgate.at_once"
 
 _PATH = re.compile(r"/(?:api/v1/)?ws/workers/([^/]+)")
 
@@ -49,9 +53,11 @@ class WorkerSocket:
             await deny(scope, send, error=error)
             return
         await send({"type": "websocket.accept"})
-        await self._talk(
-            receive, send, WorkerSession(self._rooms, principal, worker_id=worker_id, transport="websocket")
-        )
+        session = WorkerSession(self._rooms, principal, worker_id=worker_id, transport="websocket")
+        at_once = scope.get("extensions", {}).get(AT_ONCE)
+        if at_once:
+            at_once["answer"](_Beats(session, self._rooms.link.max_frame_bytes))
+        await self._talk(receive, send, session)
 
     async def _admit(self, scope: Scope) -> tuple[str, Principal]:
         query = scope.get("query_string", b"")
@@ -81,6 +87,28 @@ class WorkerSocket:
         code, reason = await serve(session, read=read, write=write)
         with contextlib.suppress(OSError):
             await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+
+
+class _Beats:
+    """Answers heartbeats, which are most of what an idle fleet says, and leaves everything else to the session."""
+
+    __slots__ = ("_limit", "_session")
+
+    def __init__(self, session: WorkerSession, limit: int) -> None:
+        self._session = session
+        self._limit = limit
+
+    def __call__(self, text: bytes) -> list[bytes] | None:
+        if b'"heartbeat"' not in text:
+            return None
+        try:
+            messages = decode_worker_frame(text, max_bytes=self._limit)
+        except RemoteLinkError:
+            return None
+        if len(messages) != 1 or type(messages[0]) is not Heartbeat:
+            return None
+        said = self._session.answer(messages)
+        return None if said is None else encode_frames(said, single=self._session.simple, max_bytes=self._limit)
 
 
 async def deny(scope: Scope, send: Send, *, error: TaskgateError) -> None:
