@@ -6,16 +6,20 @@ No Docker engine is needed: the files are read as engines read them (`tests/host
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import yaml
 
 from taskgate.cli.root import root
 from taskgate.config import load
@@ -25,6 +29,7 @@ from tests.law.sources import ROOT
 
 SERVICES = compose.services(compose.example())
 OURS = {name: service for name, service in SERVICES.items() if compose.target(service)}
+COMPOSE = ROOT / "deploy" / "compose.yaml"
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 LOCATION = re.compile(r"^\s*location (\S+) \{$(.*?)^\s*\}$", re.MULTILINE | re.DOTALL)
 
@@ -38,7 +43,7 @@ def directives(text: str) -> dict[str, list[str]]:
 
 
 def test_every_variable_is_in_the_example_and_used() -> None:
-    text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+    text = COMPOSE.read_text(encoding="utf-8")
     assert compose.variables(text) == set(compose.example())
 
 
@@ -56,6 +61,33 @@ def test_a_gateway_takes_its_environment(name: str) -> None:
     assert settings.proxy.trusted_proxies == (SERVICES["nginx"]["networks"]["inside"]["ipv4_address"] + "/32",)
     with pytest.raises(Exception, match="no setting"):
         load({}, env=env | {"TASKGATE_HTTP__HOTS": "x"})
+
+
+def test_what_nginx_knows_by_name_stays_where_it_is() -> None:
+    """It asks for a name once. What is made again gets another address, where it has none of its own."""
+    (config,) = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["networks"]["inside"]["ipam"]["config"]
+    given = ip_network(config["ip_range"])
+    named = set(re.findall(r"server ([\w-]+):\d+", NGINX))
+    fixed = {name: SERVICES[name]["networks"]["inside"]["ipv4_address"] for name in {*named, "nginx"}}
+    assert named == {"gateway-1", "gateway-2"}
+    assert len(set(fixed.values())) == 3
+    for address in map(ip_address, fixed.values()):
+        assert address in ip_network(config["subnet"])
+        assert address not in given, "anybody may have it while it is away"
+
+
+def test_systemd_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        pytest.skip("systemd-analyze is not installed")
+    for unit in sorted((ROOT / "deploy" / "systemd").glob("*.service")):
+        text = unit.read_text(encoding="utf-8")
+        (started,) = re.findall(r"^ExecStart=/opt/taskgate/bin/taskgate (.*)$", text, re.MULTILINE)
+        parse(started.split())
+        copy = tmp_path / unit.name
+        copy.write_text(text.replace("/opt/taskgate/bin/taskgate", "/bin/true"), encoding="utf-8")
+        told = subprocess.run([program, "verify", "--man=no", copy], check=False, capture_output=True, text=True)
+        assert (told.returncode, [line for line in told.stderr.splitlines() if unit.name in line]) == (0, [])
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
