@@ -53,7 +53,7 @@ def is_lost(error: BaseException) -> bool:
         # The driver has one class for a closed connection, which its pool takes back, and for our own mistakes.
         return "clos" in str(error) or "released" in str(error)
     # What the driver cannot read in the middle of a crash is its own kind of error.
-    return isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
+    return not _closed_file(error) and isinstance(error, OSError | TimeoutError | asyncpg.InternalClientError)
 
 
 def is_away(error: BaseException) -> bool:
@@ -100,10 +100,18 @@ def _meaning(error: BaseException) -> TaskgateError:
             return StoreError(detail, code=code)
     if isinstance(error, ssl.SSLCertVerificationError):
         return StoreError(f"the certificate of the database is not believed: {error.reason}", code="STORE_UNTRUSTED")
+    if file := _closed_file(error):
+        detail = f"the driver may not read {file}, where it looks for a certificate or a password"
+        return StoreError(detail, code="STORE_REFUSED")
     if is_lost(error) or state.startswith("08"):
         kind, detail, code, retry_after_s = _AWAY
         return kind(detail, code=code, retry_after_s=retry_after_s)
     return StoreError(f"the database refused a statement: {type(error).__name__}")
+
+
+def _closed_file(error: BaseException) -> str:
+    """The file that this process may not read, as below a HOME that is hidden from it; "": it is about none."""
+    return str(error.filename or "") if isinstance(error, PermissionError) else ""
 
 
 def _state(error: asyncpg.PostgresError) -> str:
