@@ -8,6 +8,7 @@ repeated `ready` changes nothing. A holder lives as long as its connection; leas
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Protocol
 
 from taskgate.wire.messages import Load, Task
@@ -85,6 +86,16 @@ class Holder:
         """How many runs it holds."""
         return len(self.held)
 
+    @cached_property
+    def offered(self) -> dict[str, list[str]]:
+        """Its tasks as lists name them."""
+        return {task: sorted(versions) for task, versions in self.tasks.items()}
+
+    @property
+    def set_aside(self) -> list[str]:
+        """The tasks that it is offered no more."""
+        return [task for task in self.tasks if not self.can_do(task)] if self._strikes else []
+
     def can_do(self, task: str, *, version: str = "", labels: Labels = ()) -> bool:
         """Whether the worker offers this task in this version ("" = any) and has every required label."""
         versions = self.tasks.get(task)
@@ -97,6 +108,11 @@ class Holder:
     def serves(self, site_id: str) -> bool:
         """Whether this worker may take runs of that site; `site_id` None on the holder means every site."""
         return self.site_id is None or self.site_id == site_id
+
+    def withdraw(self, task: str) -> None:
+        """It has said that it does not know this task."""
+        self.tasks.pop(task, None)
+        self.__dict__.pop("offered", None)
 
     def strike(self, task: str) -> bool:
         """Note an offer that was never begun; True when the worker is offered no more of that task."""

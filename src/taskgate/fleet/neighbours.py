@@ -32,7 +32,7 @@ SOON_S = 0.05
 EACH_S = 0.002
 
 
-class WorkerPost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WorkerPost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A connected worker in the words of its gateway. Moments are epoch seconds; `site_id` None serves every site."""
 
     id: str
@@ -88,9 +88,9 @@ class Penman:
             site_id=holder.site_id,
             transport=holder.transport,
             status="draining" if holder.draining else "degraded" if silent_s > self._late_after_s else "online",
-            tasks={task: sorted(versions) for task, versions in holder.tasks.items()},
+            tasks=holder.offered,
             labels=holder.labels,
-            set_aside=[task for task in holder.tasks if not holder.can_do(task)],
+            set_aside=holder.set_aside,
             slots=holder.slots,
             running=holder.running,
             load={"cpu": _share(holder.load.cpu), "memory": _share(holder.load.memory)},

@@ -83,7 +83,7 @@ class Reports:
             helds.append(held)
             avoid = "" if refusal.reason == "busy" else holder.id
             if refusal.reason in ("unknown_task", "schema"):
-                holder.tasks.pop(held.run.task, None)
+                holder.withdraw(held.run.task)
             changes.append(Change(held.run, happenings.Refused(reason=_word(refusal.reason)), avoid))
         await self._settler.settle(changes)
         for held in helds:
