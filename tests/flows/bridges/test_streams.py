@@ -158,6 +158,54 @@ async def test_a_cancel_of_the_scheduler(outside: Outside, redis_url: str) -> No
         assert (told["run_id"], told["status"]) == ("r1", "cancelled")
 
 
+async def test_a_cancel_that_is_read_before_its_entry(outside: Outside, redis_url: str) -> None:
+    """The reader is held up (too many are open): the order to cancel comes first, and is not lost with the gateway."""
+    await outside.redis.xadd("antcode:control:w1", {"control_type": "cancel", "run_id": "late"})
+    async with bridged(redis_url) as house:
+        await house.define(TASK)
+
+        async def is_heard() -> bool:
+            groups = await outside.redis.xinfo_groups("antcode:control:w1")
+            return any(group["entries-read"] == 1 and not group["pending"] for group in groups)
+
+        await outside.until(is_heard)
+    async with bridged(redis_url) as house, working(house):
+        await outside.order("late")
+        await outside.order("other")
+        told = {result["run_id"]: result["status"] for result in await outside.until_results(2)}
+        assert told == {"late": "cancelled", "other": "success"}
+        await outside.until(outside.is_drained)
+        assert await outside.redis.zcard("antcode:taskgate:cancelled") == 0
+
+
+async def test_a_cancel_between_a_run_and_its_acknowledgement(
+    outside: Outside, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is read again and meets its own run, though it is asked for as one that is put off."""
+    seen: list[bytes] = []
+
+    async def dies(self: Scheduler, stream: str, entry_id: bytes, **_: str) -> bool:
+        seen.append(entry_id)
+        raise Unavailable("cut before the acknowledgement")
+
+    async with bridged(redis_url) as house:
+        await house.define(TASK)
+        with monkeypatch.context() as patch:
+            patch.setattr(Scheduler, "accept", dies)
+            await outside.order("r1")
+
+            async def is_seen() -> bool:
+                return bool(seen)
+
+            await outside.until(is_seen)
+            await outside.redis.xadd("antcode:control:w1", {"control_type": "cancel", "run_id": "r1"})
+            await outside.until(lambda: outside.redis.zscore("antcode:taskgate:cancelled", "r1"))
+        told = (await outside.until_results(1))[0]
+        assert (told["run_id"], told["status"]) == ("r1", "cancelled")
+        await outside.until(outside.is_drained)
+    assert not await outside.redis.xlen(f"{READY}:dead_letter")
+
+
 async def test_nothing_is_acknowledged_before_it_is_accepted(
     outside: Outside, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,9 @@ class StreamsBridge:
             site_id=settings.site_id,
         )
         self._scheduler = Scheduler(connect(settings.url), Names(settings.namespace))
-        self.reader = Reader(self._scheduler, intake, principal=self._principal, settings=settings, clock=clock)
+        self.reader = Reader(
+            self._scheduler, intake, principal=self._principal, settings=settings, clock=clock, cancel=self._end
+        )
         self.returner = Returner(self._scheduler, book, submitted_by=SUBMITTED_BY, settings=settings)
         self.logs = LogCarrier(self._scheduler, journal, book=book, settings=settings)
         self.tasks = TaskSet()
@@ -146,10 +148,14 @@ class StreamsBridge:
                     await self._scheduler.client.xack(stream, CONTROL_GROUP, entry_id)
 
     async def _obey(self, order_id: str) -> None:
-        run_id = await self._scheduler.run_of(order_id) if order_id else ""
-        if not run_id:
+        if not order_id:
             return
+        run_id = await self._scheduler.cancelled(order_id, keep_s=self._settings.keep_s)
+        if run_id:
+            await self._end(run_id)
+
+    async def _end(self, run_id: str) -> None:
         try:
             await self._desk.cancel(self._principal, run_id)
         except CallerError as error:
-            _log.info("the scheduler's cancel of %s changes nothing: %s", order_id, error.code)
+            _log.info("the scheduler's cancel of %s changes nothing: %s", run_id, error.code)

@@ -42,7 +42,8 @@ class Names:
         return f"{self.namespace}:log:stream:{order_id}"
 
     def own(self, what: str) -> str:
-        """A key of the bridge: `open` (runs without a result there), `logs` (runs whose log goes on), `by_order`."""
+        """A key of the bridge: `open` (runs without a result there), `logs` (runs whose log goes on), `by_order`,
+        `cancelled` (orders, by the moment of their cancel)."""
         return f"{self.namespace}:taskgate:{what}"
 
     def done(self, run_id: str) -> str:

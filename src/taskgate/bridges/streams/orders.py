@@ -56,7 +56,8 @@ def cancelled_in(fields: Fields) -> str:
         return ""
     if str(_unquoted(texts.get("control_type", ""))) not in CANCELS:
         return ""
-    return str(_unquoted(texts.get("run_id") or texts.get("task_id") or ""))
+    order_id = str(_unquoted(texts.get("run_id") or texts.get("task_id") or ""))
+    return order_id if _ID.fullmatch(order_id) else ""
 
 
 def _texts(fields: Fields) -> dict[str, str]:

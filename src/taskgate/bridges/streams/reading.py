@@ -18,13 +18,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
+
+from msgspec.structs import replace
 
 from taskgate.bridges.settings import StreamsSettings
 from taskgate.bridges.streams.names import CONSUMER, dead_letters, is_dead_letters
 from taskgate.bridges.streams.orders import order_of
-from taskgate.bridges.streams.scheduler import Entries, Scheduler, answering, read
+from taskgate.bridges.streams.scheduler import Entries, Scheduler, answering, cancelled_of, read
 from taskgate.clock import Clock
-from taskgate.errors import CallerError, NotFound, NotNow, TaskgateError
+from taskgate.errors import CallerError, KeyReused, NotFound, NotNow, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.runs.intake import Accepted, Intake, Submission
 
@@ -33,19 +36,28 @@ PAGE = 100
 BLOCK_S = 1.0
 LOOK_S = 3.0  # between two looks for new streams and abandoned entries
 AGAIN_S = 1.0
+NEVER_S = 86_400.0  # how long a run is put off that is cancelled as soon as it is accepted
 
 
 class Reader:
-    """Reads for as long as it is asked to; one process at a time does (the bridge's duty)."""
+    """Reads for as long as it is asked to; one process at a time does (the bridge's duty). `cancel` ends a run."""
 
     def __init__(
-        self, scheduler: Scheduler, intake: Intake, *, principal: Principal, settings: StreamsSettings, clock: Clock
+        self,
+        scheduler: Scheduler,
+        intake: Intake,
+        *,
+        principal: Principal,
+        settings: StreamsSettings,
+        clock: Clock,
+        cancel: Callable[[str], Awaitable[None]],
     ) -> None:
         self._scheduler = scheduler
         self._intake = intake
         self._principal = principal
         self._settings = settings
         self._clock = clock
+        self._cancel = cancel
         self._streams: list[str] = []
         self._behind: dict[str, bytes] = {}  # how far pending entries were looked at again
         self._look_at = 0.0
@@ -124,16 +136,32 @@ class Reader:
             submissions.append(submission)
         if not submissions:
             return len(entries)
-        verdicts = await self._submitted(submissions)
+        verdicts = await self._verdicts(submissions)
         for (stream, entry_id, fields, order_id), verdict in zip(places, verdicts, strict=True):
             if not isinstance(verdict, TaskgateError):
-                await self._scheduler.accept(stream, entry_id, run_id=verdict.run.id, order_id=order_id)
+                await self._keep(stream, entry_id, run_id=verdict.run.id, order_id=order_id)
                 self.accepted_count += 1
             elif (isinstance(verdict, NotFound) and self._is_young(entry_id)) or isinstance(verdict, NotNow):
                 continue
             else:
                 await self._refuse(stream, entry_id, fields, verdict)
         return len(entries)
+
+    async def _keep(self, stream: str, entry_id: bytes, *, run_id: str, order_id: str) -> None:
+        """Acknowledge what is a run; one that was cancelled before its entry was read is ended first."""
+        if not await self._scheduler.accept(stream, entry_id, run_id=run_id, order_id=order_id):
+            await self._cancel(run_id)
+            await self._scheduler.accept(stream, entry_id, run_id=run_id, order_id=order_id, is_cancelled=True)
+
+    async def _verdicts(self, submissions: list[Submission]) -> list[Accepted | TaskgateError]:
+        """One verdict for each; orders that were cancelled already are accepted to be ended, and begun by nobody."""
+        cancelled = await cancelled_of(self._scheduler, [one.idempotency_key for one in submissions])
+        asked = [replace(one, delay_s=NEVER_S) if one.idempotency_key in cancelled else one for one in submissions]
+        verdicts = await self._submitted(asked)
+        for place, (one, verdict) in enumerate(zip(submissions, verdicts, strict=True)):
+            if isinstance(verdict, KeyReused) and one.idempotency_key in cancelled:
+                verdicts[place] = (await self._submitted([one]))[0]  # it was a run before its cancel was heard
+        return verdicts
 
     async def _submitted(self, submissions: list[Submission]) -> list[Accepted | TaskgateError]:
         """One verdict for each; where the store refuses all of them for the sake of one, each is asked for alone."""

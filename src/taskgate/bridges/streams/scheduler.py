@@ -6,7 +6,7 @@ on, because nothing is acknowledged before it is safe with us.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from itertools import chain
@@ -19,6 +19,7 @@ from taskgate.ids import is_id
 CONNECT_S = 3.0
 ANSWER_S = 10.0
 MAX_FIELDS = 1000
+MAX_CANCELLED = 100_000  # orders that were cancelled before they were read, the newest
 SCAN = 500
 LOST = "\ufffd"
 
@@ -52,6 +53,7 @@ class Scheduler:
         self.client = client
         self.names = names
         self._accept = client.register_script(_script("accept"))
+        self._cancel = client.register_script(_script("cancel"))
         self._refuse = client.register_script(_script("refuse"))
         self._finish = client.register_script(_script("finish"))
 
@@ -64,10 +66,14 @@ class Scheduler:
             found = [_text(key) async for key in self.client.scan_iter(pattern, count=SCAN, _type="stream")]
         return sorted(key for key in found if LOST not in key)
 
-    async def run_of(self, order_id: str) -> str:
-        """Our run that does this order of the scheduler's; empty when there is none."""
+    async def cancelled(self, order_id: str, *, keep_s: float) -> str:
+        """Our run of an order that was cancelled; empty: there is none yet. The cancel is remembered for `keep_s`."""
+        own = self.names.own
         with answering():
-            return _text(await self.client.hget(self.names.own("by_order"), order_id) or b"")
+            found = await self._cancel(
+                keys=[own("by_order"), own("cancelled")], args=[order_id, int(keep_s), MAX_CANCELLED]
+            )
+        return _text(found)
 
     async def join(self, stream: str, group: str, *, start: str = "0") -> None:
         """Make the consumer group unless it is there; its stream as well."""
@@ -80,13 +86,18 @@ class Scheduler:
                 if "BUSYGROUP" not in str(error):
                     raise
 
-    async def accept(self, stream: str, entry_id: bytes, *, run_id: str, order_id: str) -> None:
-        """The entry is a run now, and the run is durable."""
+    async def accept(
+        self, stream: str, entry_id: bytes, *, run_id: str, order_id: str, is_cancelled: bool = False
+    ) -> bool:
+        """The entry is a run now, and the run is durable. False: the scheduler has cancelled it already, and the entry
+        stays until that is done too (`is_cancelled`)."""
         own = self.names.own
         with answering():
-            await self._accept(
-                keys=[own("open"), own("logs"), own("by_order"), stream],
-                args=[run_id, order_id, self.names.group, entry_id],
+            return bool(
+                await self._accept(
+                    keys=[own("open"), own("logs"), own("by_order"), own("cancelled"), stream],
+                    args=[run_id, order_id, self.names.group, entry_id, int(is_cancelled)],
+                )
             )
 
     async def refuse(self, stream: str, entry_id: bytes, *, fields: Mapping[bytes, bytes], oldest: str) -> None:
@@ -119,6 +130,13 @@ class Scheduler:
                 yield ours
             if cursor == 0:
                 return
+
+
+async def cancelled_of(scheduler: Scheduler, order_ids: Sequence[str]) -> set[str]:
+    """Which of these orders were cancelled before their entries became runs."""
+    with answering():
+        moments = await scheduler.client.zmscore(scheduler.names.own("cancelled"), list(order_ids))
+    return {order_id for order_id, at in zip(order_ids, moments, strict=True) if at is not None}
 
 
 async def read(
