@@ -12,7 +12,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import aiohttp
@@ -201,12 +201,16 @@ class Traffic:
         while not await self._followed(session, run_id, entries):
             self.cuts += 1
             await asyncio.sleep(AGAIN_S)
-        at = [entry["seen_at"] for entry in entries if entry["kind"] == "log"]
-        self.longest_pause_s = max([self.longest_pause_s, *(b - a for a, b in pairwise(at))])
+        seen = [entry["seen_at"] for entry in entries if entry["kind"] == "log"]
+        self.longest_pause_s = max([self.longest_pause_s, *(b - a for a, b in pairwise(seen))])
         numbers = [entry["seq"] for entry in entries]
         texts = [entry["text"] for entry in entries if entry["kind"] == "log"]
-        if numbers != list(range(1, len(numbers) + 1)) or texts != [f"line {n}" for n in range(self._lines)]:
-            self._fail(f"journal of {run_id}: {numbers} {texts}")
+        wanted = [f"line {n}" for n in range(self._lines)]
+        if numbers != list(range(1, len(numbers) + 1)):
+            self._fail(f"journal of {run_id}: numbered {numbers}")
+        elif texts != wanted:
+            at = next(n for n, pair in enumerate(zip_longest(texts, wanted)) if pair[0] != pair[1])
+            self._fail(f"journal of {run_id}: {len(texts)} lines, and after {at}: {texts[at : at + 5]}")
 
     async def _followed(self, session: aiohttp.ClientSession, run_id: str, entries: list[dict[str, Any]]) -> bool:
         """One connection of a stream; whether it was told the end."""
