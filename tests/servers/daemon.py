@@ -54,16 +54,20 @@ class Daemon:
         """Start it and wait until it answers."""
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [*as_user(user), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                user=user,
-                group=user,
             )
         deadline = time.monotonic() + within_s
         while not answers():
             assert self._process.poll() is None, self.log()[-2000:]
             assert time.monotonic() < deadline, self.log()[-2000:]
             time.sleep(0.02)
+
+
+def as_user(name: str | None) -> list[str]:
+    """The words before a command that give it to somebody else. A program does it: Python would have to fork for that,
+    and what gRPC does in a forked child of a process that uses it may end the child."""
+    return ["setpriv", "--reuid", name, "--regid", name, "--init-groups", "--"] if name else []

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.daemon import Daemon
+from tests.servers.daemon import Daemon, as_user
 from tests.servers.finding import install, missing
 from tests.system.cluster import free_port
 
@@ -99,11 +99,10 @@ class Postgres(Daemon):
 
     def _run(self, name: str, *arguments: str) -> None:
         made = subprocess.run(
-            [str(self._bin / name), *arguments],
+            [*as_user(self._owner), str(self._bin / name), *arguments],
             check=False,
             capture_output=True,
             text=True,
-            user=self._owner,
             cwd="/tmp",
         )
         if made.returncode:
