@@ -26,11 +26,12 @@ async def standing(url: str, *, is_alone: bool, ghost_s: float = LONG_S) -> Asyn
 
 
 async def cut(postgres: Postgres, url: str) -> None:
-    """End the sessions of every claim on the database, as a restart does."""
+    """End the sessions that have a claim on the database, as a restart does; who is just asking for one goes on."""
     name = url.rpartition("/")[2]
     text = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-        f"WHERE datname = '{name}' AND application_name = 'taskgate claim'"
+        f"WHERE datname = '{name}' AND application_name = 'taskgate claim' "
+        "AND pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)"
     )
     await asyncio.to_thread(postgres.query, text)
 
