@@ -6,9 +6,6 @@ The half `processes` starts gateways, workers and servers and mostly waits for t
 and mostly computes, so that two cores are busy. Each half is a whole pytest session with servers, folders and ports of
 its own, and every test belongs to exactly one. Its full output stands in build/tests/NAME.log, and is printed when
 something failed. SIGINT and SIGTERM end both halves as Ctrl-C ends one, and leave no process behind.
-
-Tests have bounds of time, and two halves disturb each other. Up to `FEW` that failed are run again, alone on the
-machine: where all pass twice in a row they are named UNSTEADY, for somebody to mend; else the whole has failed.
 """
 
 from __future__ import annotations
@@ -31,7 +28,6 @@ HALVES = {
 }
 POLL_S = 0.5
 TOLD_EVERY_S = 30.0  # where nobody looks at a terminal
-FEW = 3
 ENDING_S = 60.0  # what a half may take to end its servers
 
 
@@ -95,7 +91,7 @@ def start(name: str, arguments: tuple[str, ...], *, root: Path, logs: Path) -> H
     """Start one half; in a session of its own, so that a Ctrl-C reaches it once, and from here."""
     told = logs / f"{name}.jsonl"
     told.write_bytes(b"")
-    words = ["-m", "pytest", "-q", "--rootdir", str(root), "-p", "tools.telling", "--tell", str(told), *arguments]
+    words = ["-m", "pytest", "-q", "-p", "tools.telling", "--tell", str(told), *arguments]
     with (logs / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *words],
@@ -143,24 +139,6 @@ def end(halves: list[Half]) -> None:
         half.listen()
 
 
-def unsteady(halves: list[Half], *, root: Path, logs: Path) -> list[str]:
-    """The tests that failed, when they are few, nothing else is wrong, and all of them pass twice in a row alone."""
-    names = [name for half in halves for name in half.failed]
-    are_whole = all(half.over_count == half.wanted_count > 0 and half.process.returncode in (0, 1) for half in halves)
-    if not (are_whole and 0 < len(names) <= FEW):
-        return []
-    for turn in ("again", "and-again"):
-        say(f"{turn}: {', '.join(names)}")
-        alone = [start(turn, tuple(names), root=root, logs=logs)]
-        try:
-            watch(alone)
-        finally:
-            end(alone)
-        if not alone[0].is_good:
-            return []
-    return names
-
-
 def report(halves: list[Half], *, logs: Path) -> None:
     """The output of each half that is not good, the slowest tests, and one line for each half."""
     for half in halves:
@@ -190,23 +168,19 @@ def run(wanted: dict[str, tuple[str, ...]], *, root: Path, logs: Path) -> int:
     signal.signal(signal.SIGINT, interrupted)
     signal.signal(signal.SIGTERM, interrupted)
     halves: list[Half] = []
-    steadied: list[str] = []
     code = 0
     try:
         for name, arguments in wanted.items():
             halves.append(start(name, arguments, root=root, logs=logs))
         watch(halves)
-        steadied = unsteady(halves, root=root, logs=logs)
     except KeyboardInterrupt:
         say("\ntest: interrupted, ending both halves")
         code = 130
     finally:
         end(halves)
     report(halves, logs=logs)
-    for name in steadied:
-        say(f"UNSTEADY {name}: failed beside the other half, passed twice alone")
-    code = code or (0 if steadied or all(half.is_good for half in halves) else 1)
-    words = {0: "passed" if steadied else "all passed", 130: "INTERRUPTED"}
+    code = code or (0 if all(half.is_good for half in halves) else 1)
+    words = {0: "all passed", 130: "INTERRUPTED"}
     say(f"test: {words.get(code, 'FAILED')}")
     return code
 
