@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from taskgate.access import AccessNotes
 from taskgate.identity.principal import Principal
 from taskgate.proxy.admission import RouteLimits
 from taskgate.proxy.call import Means, monotonic
@@ -18,7 +19,7 @@ from taskgate.proxy.exchange import Exchange
 from taskgate.proxy.lane import Lane, Leg, Target
 from taskgate.proxy.pieces import CHUNKED, UPGRADE, plain
 from taskgate.proxy.pool import Origin, Pool
-from taskgate.proxy.ports import AccessNotes, Front, Head
+from taskgate.proxy.ports import Front, Head
 from taskgate.proxy.reader import AnswerReader
 from taskgate.proxy.refusal import ending, in_order, status_line
 from taskgate.proxy.upstream import Upstream

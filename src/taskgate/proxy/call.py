@@ -15,6 +15,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, cast
 
+from taskgate.access import AccessNotes, EndedRequest
 from taskgate.errors import Limited, Malformed, TaskgateError
 from taskgate.identity.principal import Principal
 from taskgate.lifespan import TaskSet
@@ -22,7 +23,7 @@ from taskgate.proxy.lane import Lane
 from taskgate.proxy.origins import Origins
 from taskgate.proxy.pieces import Passing
 from taskgate.proxy.pool import Asker
-from taskgate.proxy.ports import AccessNotes, CallTracing, Doorkeeper, Front, Head, RunDoor
+from taskgate.proxy.ports import CallTracing, Doorkeeper, Front, Head, RunDoor
 from taskgate.proxy.recording import CallStart, OpenCall, Recording
 from taskgate.proxy.refusal import ending, write_problem
 from taskgate.proxy.settings import ProxySettings
@@ -229,7 +230,7 @@ class Call:
 
     def _note(self, access: AccessNotes, error: str, *, run_id: str) -> None:
         head, counters, principal = self.head, self.lane.counters, self.principal
-        access.told(
+        ended = EndedRequest(
             method=head.method,
             path=head.path,
             status=self.status,
@@ -243,6 +244,7 @@ class Call:
             run_id=run_id,
             error=error,
         )
+        access.told(ended)
 
     def _trace(self, tracing: CallTracing, error: str) -> None:
         counters = self.lane.counters

@@ -174,29 +174,6 @@ class Pinner(Protocol):
         ...
 
 
-class AccessNotes(Protocol):
-    """Who writes down that a call is over."""
-
-    def told(
-        self,
-        *,
-        method: str,
-        path: str,
-        status: int,
-        bytes_in: int,
-        bytes_out: int,
-        duration_s: float,
-        request_id: str,
-        route: str = ...,
-        service: str = ...,
-        principal: str = ...,
-        run_id: str = ...,
-        error: str = ...,
-    ) -> None:
-        """Never raises, never waits."""
-        ...
-
-
 class CallTracing(Protocol):
     """Tells the spans of calls, where somebody collects them."""
 

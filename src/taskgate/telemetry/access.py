@@ -18,6 +18,7 @@ from time import monotonic
 
 import msgspec
 
+from taskgate.access import EndedRequest
 from taskgate.telemetry.logs import cleaned
 
 FLUSH_S = 0.02
@@ -71,41 +72,27 @@ class AccessLog:
             await asyncio.sleep(FLUSH_S)
             self._flush()
 
-    def told(
-        self,
-        *,
-        method: str,
-        path: str,
-        status: int,
-        bytes_in: int,
-        bytes_out: int,
-        duration_s: float,
-        request_id: str,
-        route: str = "",
-        service: str = "",
-        principal: str = "",
-        run_id: str = "",
-        error: str = "",
-    ) -> None:
+    def told(self, ended: EndedRequest) -> None:
         """A request is over. Never raises, never waits."""
         if len(self._lines) >= MOST_WAITING:
             self._dropped_count += 1
             return
+        request_id = ended.request_id
         line = _Line(
             at=datetime.now(UTC),
             level="info",
-            method=method,
-            path=_shown(path[:LONGEST]),
-            route=route[:LONGEST],
-            service=service,
-            status=status,
-            bytes_in=bytes_in,
-            bytes_out=bytes_out,
-            duration_s=round(duration_s, 6),
-            principal=_shown(principal[:LONGEST]),
+            method=ended.method,
+            path=_shown(ended.path[:LONGEST]),
+            route=ended.route[:LONGEST],
+            service=ended.service,
+            status=ended.status,
+            bytes_in=ended.bytes_in,
+            bytes_out=ended.bytes_out,
+            duration_s=round(ended.duration_s, 6),
+            principal=_shown(ended.principal[:LONGEST]),
             request_id=request_id if _is_ours(request_id) else _shown(request_id),
-            run_id=run_id,
-            error=error,
+            run_id=ended.run_id,
+            error=ended.error,
         )
         self._lines.append(self._encode(line))
         self._remind()

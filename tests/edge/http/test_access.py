@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
+from taskgate.access import EndedRequest
 from taskgate.edge.http.noting import NotedCall
 from tests.edge.http.house import ECHO, FREE, House, open_house
 
@@ -16,9 +18,9 @@ class Notes:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
 
-    def told(self, **members: Any) -> None:
-        assert members["duration_s"] >= 0
-        self.lines.append(members)
+    def told(self, ended: EndedRequest) -> None:
+        assert ended.duration_s >= 0
+        self.lines.append(asdict(ended))
 
 
 def watched(house: House) -> Notes:
@@ -40,7 +42,7 @@ async def test_one_line_per_request(house: House) -> None:
     assert submitted == {
         "method": "POST", "path": "/v1/tasks/demo.echo/runs", "status": 202, "bytes_in": submitted["bytes_in"],
         "bytes_out": len(reply.body), "duration_s": submitted["duration_s"], "request_id": "mine",
-        "principal": principal, "run_id": run_id,
+        "principal": principal, "run_id": run_id, "route": "", "service": "", "error": "",
     }  # fmt: skip
     assert submitted["bytes_in"] == reply.read_bytes > 0
     assert (seen["path"], seen["run_id"], seen["bytes_out"]) == (f"/v1/runs/{run_id}", run_id, len(read.body))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from taskgate.access import EndedRequest
 from taskgate.secret import STARS
 from taskgate.telemetry import access
 from taskgate.telemetry.access import AccessLog
@@ -27,12 +28,8 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def tell(log: AccessLog, **members: Any) -> None:
-    log.told(
-        **{
-            "method": "GET", "path": "/x", "status": 200, "bytes_in": 0, "bytes_out": 1, "duration_s": 0.1,
-            "request_id": "r", **members,
-        }
-    )  # fmt: skip
+    plain: dict[str, Any] = {"method": "GET", "path": "/x", "status": 200, "bytes_in": 0, "bytes_out": 1}
+    log.told(EndedRequest(**{**plain, "duration_s": 0.1, "request_id": "r", **members}))
 
 
 def read_lines(end: int) -> list[dict[str, Any]]:

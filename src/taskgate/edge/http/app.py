@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
+from taskgate.access import AccessNotes
 from taskgate.edge.gate import Gate
 from taskgate.edge.http.admin import CALL, build_admin
 from taskgate.edge.http.admin_calls import CallRoutes
@@ -35,7 +36,7 @@ from taskgate.edge.http.history import HistoryEndpoints
 from taskgate.edge.http.journal import JournalEndpoint
 from taskgate.edge.http.live import Live
 from taskgate.edge.http.metrics import MetricsEndpoint
-from taskgate.edge.http.noting import AccessNotes, NotedCall
+from taskgate.edge.http.noting import NotedCall
 from taskgate.edge.http.page import Page
 from taskgate.edge.http.paths import RawRoute, RawRoutes, refuse_doubtful
 from taskgate.edge.http.patience import Patience

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from taskgate.access import AccessNotes
 from taskgate.audit.recording import Audit, AuditReading
 from taskgate.bus import Bus
 from taskgate.clock import Clock
 from taskgate.edge.entrance import Entrance
 from taskgate.edge.http.metrics import MetricsPage
-from taskgate.edge.http.noting import AccessNotes
 from taskgate.edge.settings import HttpSettings
 from taskgate.fleet.fleet import Fleet
 from taskgate.fleet.gateways import Gateways

@@ -7,31 +7,14 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
+from taskgate.access import AccessNotes, EndedRequest
 from taskgate.edge.http.call import Call, Receive, Scope, Send
 from taskgate.edge.http.problems import Header
 from taskgate.ids import is_id
 
 RUNS = "/v1/runs/"
-
-
-class AccessNotes(Protocol):
-    """Who writes down that a request is over."""
-
-    def told(
-        self,
-        *,
-        method: str,
-        path: str,
-        status: int,
-        bytes_in: int,
-        bytes_out: int,
-        duration_s: float,
-        request_id: str,
-        principal: str = ...,
-        run_id: str = ...,
-    ) -> None: ...
 
 
 class NotedCall(Call):
@@ -58,7 +41,7 @@ class NotedCall(Call):
 
     def note(self, notes: AccessNotes) -> None:
         """The request is over."""
-        notes.told(
+        ended = EndedRequest(
             method=self.scope["method"],
             path=self.path,
             status=self.status,
@@ -69,6 +52,7 @@ class NotedCall(Call):
             principal="" if self.principal is None else self.principal.id,
             run_id=self._run_id,
         )
+        notes.told(ended)
 
     async def _next_piece(self) -> MutableMapping[str, Any]:
         message = await super()._next_piece()
