@@ -11,6 +11,7 @@ for name in "$@"; do
     case $name in
         nginx) wanted="$wanted nginx-light" ;;
         mariadbd) wanted="$wanted mariadb-server" ;;
+        systemd-analyze) wanted="$wanted systemd" ;;
         *) wanted="$wanted $name" ;;
     esac
 done
