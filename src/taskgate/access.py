@@ -1,4 +1,7 @@
-"""A request that is over, as both doors tell it, and who writes that down where an access log is wanted."""
+"""A request that is over, as both doors tell it, and who writes that down where an access log is wanted.
+
+The door for one's own API and the data plane fill the same type in, so that a line of the log reads alike for both.
+"""
 
 from __future__ import annotations
 
