@@ -22,6 +22,7 @@ from tests.system.cluster import GatewayProcess, free_port
 ECHO, LINES = "talk.echo", "talk.lines"
 KINDS = {"proxied": 55, "submitted": 8, "waited": 4, "read": 28, "listed": 5}
 LINE_S = 0.1
+STEADY_LINES = 20  # with so many lines behind and before it, a run neither begins nor ends
 MOST_TOLD = 20
 AGAIN_S = 0.05
 CALL_S = 40.0
@@ -89,6 +90,7 @@ class Traffic:
         self._lines = lines
         self._recent: deque[str] = deque(maxlen=500)
         self._is_ending = asyncio.Event()
+        self._followed_now: dict[str, list[dict[str, Any]]] = {}
         self._chance = random.Random(32)
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
@@ -110,6 +112,16 @@ class Traffic:
         """Wait for that many calls."""
         while self.total < count:  # noqa: ASYNC110
             await asyncio.sleep(AGAIN_S)
+
+    async def until_steady(self) -> None:
+        """Wait for a moment at which the run of every stream is well under way, and goes on for a while."""
+        while not self._is_steady():  # noqa: ASYNC110
+            await asyncio.sleep(AGAIN_S)
+
+    def _is_steady(self) -> bool:
+        counts = [len(entries) for entries in self._followed_now.values()]
+        last = self._lines - STEADY_LINES
+        return len(counts) == self._streams and all(STEADY_LINES <= count <= last for count in counts)
 
     def end(self) -> None:
         self._is_ending.set()
@@ -197,10 +209,11 @@ class Traffic:
                 await self._follow(session, body["id"])
 
     async def _follow(self, session: aiohttp.ClientSession, run_id: str) -> None:
-        entries: list[dict[str, Any]] = []
+        entries = self._followed_now[run_id] = []
         while not await self._followed(session, run_id, entries):
             self.cuts += 1
             await asyncio.sleep(AGAIN_S)
+        del self._followed_now[run_id]
         seen = [entry["seen_at"] for entry in entries if entry["kind"] == "log"]
         self.longest_pause_s = max([self.longest_pause_s, *(b - a for a, b in pairwise(seen))])
         numbers = [entry["seq"] for entry in entries]

@@ -29,13 +29,15 @@ class Bearer(Protocol):
 
 
 class Held:
-    """One lease as this process sees it. Moments are monotonic seconds except `started_at`."""
+    """One lease as this process sees it. Moments are monotonic seconds except `started_at`. `is_told`: its worker knows
+    that it holds for longer than the offer."""
 
     __slots__ = (
         "accepted",
         "expires_at",
         "instance",
         "introduced",
+        "is_told",
         "run",
         "started_at",
         "timeout_at",
@@ -50,6 +52,7 @@ class Held:
         self.expires_at = expires_at
         self.accepted = False
         self.introduced = False
+        self.is_told = False
         self.started_at: float | None = None
         self.timeout_at: float | None = None
         self.waiters: list[asyncio.Future[Renewed | None]] = []

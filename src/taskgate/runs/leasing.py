@@ -147,7 +147,10 @@ class Leasing:
     def _told(self, receipt: Receipt) -> Receipt:
         """The receipt with what its lease has left now; nothing when the run ended meanwhile."""
         held = self._leases.find(receipt)
-        left_s = 0.0 if held is None else max(held.expires_at - self._clock.monotonic(), 0.0)
+        left_s = 0.0
+        if held is not None:
+            left_s = max(held.expires_at - self._clock.monotonic(), 0.0)
+            held.is_told = True
         return msgspec.structs.replace(receipt, left_s=left_s)
 
     async def _flusher(self) -> None:
