@@ -1,4 +1,4 @@
-"""A gateway that is asked to end while a run has just begun: its worker goes on alone, and the run is done once.
+"""A gateway that is asked to end while runs have just begun: their workers go on alone, and each run is done once.
 
 Until its lease is confirmed a run stands on its offer, and a worker that hears nothing more stops it after four
 seconds. So the gateway stays that long away here.
@@ -19,6 +19,7 @@ from tests.system.cluster import GatewayProcess, WorkerProcess
 
 pytestmark = pytest.mark.system
 
+TASKS = "tests.system.talking"
 LINES, PAUSE_S = 70, 0.1
 OFFER_S = 5.0
 MACHINE_S = 5.0
@@ -36,47 +37,64 @@ async def until(claim: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("transport", ["ws", "grpc"])
-async def test_a_run_that_has_just_begun_outlives_the_restart(tmp_path: Path, transport: str) -> None:
-    gateway = GatewayProcess(tmp_path / "gateway", grpc=True)
-    gateway.start()
-    more: dict[str, Any] = {} if transport == "ws" else {"transport": "grpc", "grpc": f"127.0.0.1:{gateway.grpc_port}"}
-    worker = WorkerProcess(gateway, "w1", tasks="tests.system.talking", slots=1, **more)
-    try:
-        async with aiohttp.ClientSession(gateway.url, headers={"X-API-Key": gateway.admin_key}) as session:
-            ended = await restarted_below_a_run(gateway, session)
-            journal = await read(session, f"/v1/runs/{ended['id']}/journal?limit=1000")
-    finally:
-        worker.kill()
-        gateway.kill()
-    assert (ended["status"], len(ended["attempts"]), ended["output"]) == ("succeeded", 1, LINES)
-    said = [entry["text"] for entry in journal["entries"] if entry["kind"] == "log"]
-    assert said == [f"line {number}" for number in range(LINES)]
+async def lines_of(session: aiohttp.ClientSession, run_id: str) -> list[str]:
+    journal = await read(session, f"/v1/runs/{run_id}/journal?limit=1000")
+    return [entry["text"] for entry in journal["entries"] if entry["kind"] == "log"]
 
 
-async def restarted_below_a_run(gateway: GatewayProcess, session: aiohttp.ClientSession) -> dict[str, Any]:
-    async def is_known() -> bool:
-        return "input_schema" in await read(session, "/v1/tasks/talk.lines")
+async def begun(session: aiohttp.ClientSession) -> list[str]:
+    """Two runs, one for either worker, that have said their first lines."""
 
-    await until(is_known)
-    told = {"input": {"count": LINES, "pause_s": PAUSE_S}}
-    async with session.post("/v1/tasks/talk.lines/runs", json=told) as answer:
-        run_id = (await answer.json())["id"]
+    async def are_online() -> bool:
+        workers = (await read(session, "/gateway/workers"))["workers"]
+        return [worker["status"] for worker in workers] == ["online", "online"]
 
-    async def has_spoken() -> bool:
-        journal = await read(session, f"/v1/runs/{run_id}/journal")
-        return any(entry["kind"] == "log" for entry in journal["entries"])
+    await until(are_online)
+    ids = []
+    for _ in range(2):
+        told = {"input": {"count": LINES, "pause_s": PAUSE_S}}
+        async with session.post("/v1/tasks/talk.lines/runs", json=told) as answer:
+            ids.append((await answer.json())["id"])
 
-    await until(has_spoken)
-    asked_at = time.monotonic()
-    assert await asyncio.to_thread(gateway.stop) == 0
-    assert time.monotonic() - asked_at < 2.0 + MACHINE_S
-    await asyncio.sleep(OFFER_S)
-    await asyncio.to_thread(gateway.start)
+    async def have_spoken() -> bool:
+        return all([await lines_of(session, run_id) for run_id in ids])
 
+    await until(have_spoken)
+    return ids
+
+
+async def ended(session: aiohttp.ClientSession, run_id: str) -> dict[str, Any]:
     async def is_over() -> bool:
         return (await read(session, f"/v1/runs/{run_id}"))["status"] not in ("queued", "running")
 
     await until(is_over)
-    ended: dict[str, Any] = await read(session, f"/v1/runs/{run_id}")
-    return ended
+    found: dict[str, Any] = await read(session, f"/v1/runs/{run_id}")
+    return found
+
+
+async def test_runs_that_have_just_begun_outlive_the_restart(tmp_path: Path) -> None:
+    """One over WebSocket, one over gRPC."""
+    gateway = GatewayProcess(tmp_path / "gateway", grpc=True)
+    gateway.start()
+    over_grpc: dict[str, Any] = {"transport": "grpc", "grpc": f"127.0.0.1:{gateway.grpc_port}"}
+    workers = [
+        WorkerProcess(gateway, "over-ws", tasks=TASKS, slots=1),
+        WorkerProcess(gateway, "over-grpc", tasks=TASKS, slots=1, **over_grpc),
+    ]
+    try:
+        async with aiohttp.ClientSession(gateway.url, headers={"X-API-Key": gateway.admin_key}) as session:
+            ids = await begun(session)
+            asked_at = time.monotonic()
+            assert await asyncio.to_thread(gateway.stop) == 0
+            assert time.monotonic() - asked_at < 2.0 + MACHINE_S
+            await asyncio.sleep(OFFER_S)
+            await asyncio.to_thread(gateway.start)
+            runs = [await ended(session, run_id) for run_id in ids]
+            said = [await lines_of(session, run_id) for run_id in ids]
+    finally:
+        for worker in workers:
+            worker.kill()
+        gateway.kill()
+    assert [(run["status"], len(run["attempts"]), run["output"]) for run in runs] == [("succeeded", 1, LINES)] * 2
+    assert said == [[f"line {number}" for number in range(LINES)]] * 2
+    assert {run["attempts"][0]["holder"] for run in runs} == {"over-ws", "over-grpc"}
