@@ -19,6 +19,7 @@ from taskgate.fleet.holder import Holder
 RECONNECT_S = 1.0
 CONFIRM_S = 2.0  # a run that lives for a second has asked by then, and was answered
 STEP_S = 0.05
+LINKED = ("websocket", "grpc")  # over these a worker hears of its leases; who polls asks for them elsewhere
 
 
 async def make_room(gateway: Gateway, connections: Callable[[], Iterable[Any]]) -> None:
@@ -35,7 +36,8 @@ async def make_room(gateway: Gateway, connections: Callable[[], Iterable[Any]]) 
         staying = [holder for holder in gateway.fleet if holder not in gone]
         for holder in staying:
             holder.draining = True
-            if for_s >= CONFIRM_S or all(held.is_told for held in leases.of_worker(holder.id)):
+            are_told = holder.transport not in LINKED or all(held.is_told for held in leases.of_worker(holder.id))
+            if for_s >= CONFIRM_S or are_told:
                 _send_away(holder, after_s=max(grace_s - for_s, RECONNECT_S))
                 gone.add(holder)
         if for_s >= grace_s and gone.issuperset(staying):
