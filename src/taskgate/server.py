@@ -123,7 +123,7 @@ class Server:
             await _first(door.is_up.wait(), serving)
             yield
         finally:
-            door.should_exit = True
+            door.end()
             await serving
 
     async def _serve(self, listener: socket.socket) -> None:
@@ -224,7 +224,7 @@ class Server:
         company: Company | None,
     ) -> None:
         await make_room(self.gateway, lambda: door.server_state.connections)
-        door.should_exit = True  # the port closes first: who cannot be served is not let in to be told so
+        door.end()  # the port closes first: who cannot be served is not let in to be told so
         send_away(self.gateway)
         await asyncio.sleep(0)
         if grpc is not None:

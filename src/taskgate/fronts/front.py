@@ -128,7 +128,7 @@ class FrontProcess:
                 await asyncio.wait({serving, stopping}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
                 failure = self._life.ailment()
             stopping.cancel()
-            door.should_exit = True
+            door.end()
             await serving
         if failure is not None:
             raise failure

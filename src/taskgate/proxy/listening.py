@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -20,16 +21,26 @@ from taskgate.proxy.handshake import PatientSocket
 
 DRAIN_S = 10.0
 BACKLOG = 4096
+DATED_S = 1.0  # how often the `Date` of answers is read from the clock
+STEP_S = 0.01
+_log = logging.getLogger(__name__)
 
 
 class Listener(uvicorn.Server):
-    """uvicorn without its own signal handling: this module decides when to stop. `is_up` is set once it listens."""
+    """uvicorn without its own signal handling: `end` makes `serve` return, as soon as all is answered. `is_up` is set
+    once it listens."""
 
     def __init__(self, config: uvicorn.Config, fronts: Fronts, *, handshake_s: float) -> None:
         super().__init__(config)
         self._fronts = fronts
         self._handshake_s = handshake_s
         self.is_up = asyncio.Event()
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """The port closes, and what is in flight is finished."""
+        self.should_exit = True
+        self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on the given sockets. As uvicorn does it, with our time for a TLS handshake instead of a minute."""
@@ -48,9 +59,28 @@ class Listener(uvicorn.Server):
         self.started = True
         self.is_up.set()
 
+    async def main_loop(self) -> None:
+        """Keep the date of answers until the end, and learn of the end at once."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATED_S):
+                    await self._ending.wait()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is in flight, then cut what would not end."""
-        await super().shutdown(sockets=sockets)
+        """Finish what is in flight, then cut what would not end. As uvicorn does it, without its pauses."""
+        state = self.server_state
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        for connection in tuple(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110
+                    await asyncio.sleep(STEP_S)
+        except TimeoutError:
+            _log.warning("%d requests did not end in time and are cut", len(state.tasks))
+            for task in tuple(state.tasks):
+                task.cancel()
         self._fronts.cut()
 
     @contextlib.contextmanager
