@@ -75,7 +75,6 @@ class Plane:
             origins=Origins(origins),
             vouching=Vouching(signer),
         )
-        tls = tls or ssl.create_default_context()
         self._drawing = drawing
         self.shared = None if drawing is None else drawing.limit
         self.upstreams = Upstreams(settings, pinner=pinner, tasks=self.tasks, tls=tls, share=share, shared=self.shared)

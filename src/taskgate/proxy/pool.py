@@ -104,7 +104,7 @@ class Pool(Standing):
         self.opened = 0
         self._pinner = pinner
         self._settings = settings
-        self._tls = tls if origin.scheme == "https" else None
+        self._tls = tls
         self._tasks = tasks
         self._idle: list[Upstream] = []
         self._waiting: deque[Asker] = deque()

@@ -38,7 +38,8 @@ def origin_of(base_url: str, *, site_id: str) -> Origin:
 
 
 class Upstreams:
-    """The standing parts, made when they are asked for the first time; `kept` says who needs them."""
+    """The standing parts, made when they are asked for the first time; `kept` says who needs them. Upstreams are
+    trusted by `tls`, or by the authorities of this machine."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Upstreams:
         *,
         pinner: Pinner,
         tasks: TaskSet,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None = None,
         share: float = 1.0,
         shared: Shared | None = None,
     ) -> None:
@@ -69,12 +70,18 @@ class Upstreams:
                 origin,
                 pinner=self._pinner,
                 settings=self._settings,
-                tls=self._tls,
+                tls=self._trust() if origin.scheme == "https" else None,
                 tasks=self._tasks,
                 now=time.monotonic,
                 outgoing=self._outgoing,
             ),
         )
+
+    def _trust(self) -> ssl.SSLContext:
+        """What TLS upstreams are judged by; reading the machine's authorities takes 30 ms, so the first one does it."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     def breaker(self, base_url: str, rule: BreakerRule, *, site_id: str) -> Breaker | None:
         """The breaker of a site's origin under a rule; None where it is switched off."""
