@@ -78,7 +78,7 @@ class Listener(uvicorn.Server):
                 while state.connections or state.tasks:  # noqa: ASYNC110
                     await asyncio.sleep(STEP_S)
         except TimeoutError:
-            _log.warning("%d requests did not end in time and are cut", len(state.tasks))
+            _log.warning("requests that did not end in time are cut: %d", len(state.tasks))
             for task in tuple(state.tasks):
                 task.cancel()
         self._fronts.cut()
