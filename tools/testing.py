@@ -2,11 +2,11 @@
 
     python -m tools.testing
 
-The half `processes` starts gateways, workers and servers and mostly waits for them: the nemesis, and the files right
-below `tests/system`. The half `rooms` is everything else and mostly computes, so that two cores are busy. Each half is
-a whole pytest session with servers, folders and ports of its own, and every test belongs to exactly one. Its full
-output stands in build/tests/NAME.log, and is printed when something failed. SIGINT and SIGTERM end both halves as
-Ctrl-C ends one, and leave no process behind.
+The half `processes` starts gateways, workers and servers and mostly waits for them: the nemesis, and `tests/system` but
+for the proxy. The half `rooms` is everything else and mostly computes, so that two cores are busy. Each half is a whole
+pytest session with servers, folders and ports of its own, and every test belongs to exactly one. Its full output stands
+in build/tests/NAME.log, and is printed when something failed. SIGINT and SIGTERM end both halves as Ctrl-C ends one,
+and leave no process behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, TextIO
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build" / "tests"
 WHOLE_SYSTEMS = sorted(file.relative_to(ROOT).as_posix() for file in (ROOT / "tests" / "system").glob("test_*.py"))
-STARTING_PROCESSES = ("tests/nemesis", *WHOLE_SYSTEMS)
+STARTING_PROCESSES = ("tests/nemesis", "tests/system/worker", *WHOLE_SYSTEMS)
 HALVES = {
     "rooms": ("tests", *(f"--ignore={path}" for path in STARTING_PROCESSES)),
     "processes": STARTING_PROCESSES,
