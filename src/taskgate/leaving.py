@@ -33,25 +33,18 @@ async def make_room(gateway: Gateway, connections: Callable[[], Iterable[Any]]) 
     gone: set[Holder] = set()
     while True:
         for_s = clock() - began_at
-        staying = [holder for holder in gateway.fleet if holder not in gone]
-        for holder in staying:
+        here = [holder for holder in gateway.fleet if holder not in gone]
+        for holder in here:
             holder.draining = True
             are_told = holder.transport not in LINKED or all(held.is_told for held in leases.of_worker(holder.id))
             if for_s >= CONFIRM_S or are_told:
                 _send_away(holder, after_s=max(grace_s - for_s, RECONNECT_S))
                 gone.add(holder)
-        if for_s >= grace_s and gone.issuperset(staying):
+        if for_s >= grace_s and gone.issuperset(here):
             return
         for connection in tuple(connections()):
             connection.is_stopping = True
         await asyncio.sleep(STEP_S)
-
-
-def send_away(gateway: Gateway) -> None:
-    """Every worker that is still here, or here again, goes now."""
-    for holder in gateway.fleet:
-        holder.draining = True
-        _send_away(holder, after_s=RECONNECT_S)
 
 
 def _send_away(holder: Holder, *, after_s: float) -> None:

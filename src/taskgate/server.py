@@ -30,7 +30,7 @@ from taskgate.edge.waiting import WaitingDoor
 from taskgate.edge.ws.workers import WorkerSocket
 from taskgate.errors import TaskgateError
 from taskgate.ground import no_probe
-from taskgate.leaving import make_room, send_away
+from taskgate.leaving import make_room
 from taskgate.lifespan import Lifespan
 from taskgate.past import note_start
 from taskgate.proxy.doorway import Fronts
@@ -225,7 +225,6 @@ class Server:
     ) -> None:
         await make_room(self.gateway, lambda: door.server_state.connections)
         door.end()  # the port closes first: who cannot be served is not let in to be told so
-        send_away(self.gateway)
         await asyncio.sleep(0)
         if grpc is not None:
             await grpc.stop()

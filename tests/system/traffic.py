@@ -23,6 +23,7 @@ ECHO, LINES = "talk.echo", "talk.lines"
 KINDS = {"proxied": 55, "submitted": 8, "waited": 4, "read": 28, "listed": 5}
 LINE_S = 0.1
 STEADY_LINES = 20  # with so many lines behind and before it, a run neither begins nor ends
+STEADY_S = 90.0
 MOST_TOLD = 20
 AGAIN_S = 0.05
 CALL_S = 40.0
@@ -115,8 +116,9 @@ class Traffic:
 
     async def until_steady(self) -> None:
         """Wait for a moment at which the run of every stream is well under way, and goes on for a while."""
-        while not self._is_steady():  # noqa: ASYNC110
-            await asyncio.sleep(AGAIN_S)
+        async with asyncio.timeout(STEADY_S):
+            while not self._is_steady():  # noqa: ASYNC110
+                await asyncio.sleep(AGAIN_S)
 
     def _is_steady(self) -> bool:
         counts = [len(entries) for entries in self._followed_now.values()]

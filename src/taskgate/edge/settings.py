@@ -29,7 +29,8 @@ class HttpSettings:
         asked for one.
     tls_client_required: whether a caller must show one. Default false: an API key or a token does as well.
     leave_s: seconds for which a gateway that is asked to end goes on serving while `/health/ready` says that it leaves,
-        so that balancers send nobody here any more. Default 1. A gateway whose stores nobody shares does not wait.
+        so that balancers send nobody here any more. Default 1. A gateway whose stores nobody shares waits
+        only for the leases of runs that have just begun.
     cors_origins: origins of web pages that may call, compared exactly (https://app.example). Default none.
     """
 

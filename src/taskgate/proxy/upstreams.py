@@ -78,7 +78,7 @@ class Upstreams:
         )
 
     def _trust(self) -> ssl.SSLContext:
-        """What TLS upstreams are judged by; reading the machine's authorities takes 30 ms, so the first one does it."""
+        """What TLS upstreams are judged by; reading the machine's authorities is slow, so the first one does it."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
